@@ -1,0 +1,58 @@
+# What there is to do with weir. Everything works on a bare Debian 12 that has Rust, git and make.
+
+SHELL := /bin/bash
+export PATH := $(HOME)/.cargo/bin:$(PATH)
+
+WEB := crates/origin/web
+WEB_SOURCES := $(shell find $(WEB) -type d \( -name node_modules -o -name dist \) -prune -o -type f -print)
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+CONFIG ?= config/weir.toml
+
+.PHONY: help setup run demo build web test check bench
+.DEFAULT_GOAL := help
+
+help: ## Say what there is
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+
+setup: ## Install what weir needs (apt); quick when nothing is missing
+	@scripts/setup
+
+run: build ## Build weir and start it with config/weir.toml (or CONFIG=...)
+	$(TARGET)/release/weir serve --config $(CONFIG)
+
+demo: build ## Start weir with a moving test picture, for people without an encoder
+	@scripts/setup --demo
+	@WEIR=$(TARGET)/release/weir scripts/demo
+
+build: web ## Build the daemon
+	cargo build --release --locked -p weir
+
+web: $(WEB)/dist/index.html ## Build the watch page
+
+$(WEB)/dist/index.html: $(WEB)/node_modules/.package-lock.json $(WEB_SOURCES)
+	cd $(WEB) && npm run build
+	@touch $@
+
+$(WEB)/node_modules/.package-lock.json: $(WEB)/package.json $(WEB)/package-lock.json | setup
+	cd $(WEB) && npm ci --no-audit --no-fund
+	@touch $@
+
+test: web ## Run all tests, with real encoders and a real browser
+	@scripts/setup --test
+	cargo nextest run --locked --workspace --no-tests=fail
+
+check: web ## Formatting, lints, licences and sources of dependencies, types of the watch page
+	@scripts/setup --check
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo deny --locked check bans licenses sources
+	@if cargo deny --locked fetch db >/dev/null 2>&1; then \
+		cargo deny --locked check advisories; \
+	else \
+		echo "advisories were NOT checked: their database cannot be reached"; \
+	fi
+	cd $(WEB) && npm run check
+
+bench: build ## Measure the ladder against ffmpeg (takes minutes; wants an idle machine)
+	@scripts/setup --demo
+	cargo run --release --locked -p weir-benches -- ladder $(CLIP)

@@ -1,0 +1,220 @@
+//! One channel: a task that joins publisher, workers and playlists.
+
+mod intake;
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use metrics::{counter, gauge};
+use tokio::sync::{mpsc, watch};
+use tracing::{error, info, warn};
+use weir_ingest::{CloseReason, IngestEvent, PublishRequest, Refusal};
+use weir_packager::{Packager, Snapshot};
+
+use crate::backoff::Backoff;
+use crate::files::ChannelFiles;
+use crate::life::{Answer, Due, Life, Stage};
+use crate::position::PositionFile;
+use crate::settings::{ChannelSpec, OnShutdown, Settings};
+use crate::show::{Failed, Show};
+use crate::source::Source;
+
+/// How often deadlines are looked at and gauges are set. Everything it decides is measured in seconds.
+const TICK: Duration = Duration::from_millis(250);
+/// How long workers may take to drain when the daemon stops; the whole stop may take five seconds.
+const DRAIN_MAX: Duration = Duration::from_secs(2);
+/// How long ended playlists stay to be seen, so that every player learns of the end and can play it out.
+const ENDED_KEPT: Duration = Duration::from_secs(600);
+
+/// The state of one channel, owned by its task.
+pub struct Channel {
+    spec: ChannelSpec,
+    settings: Arc<Settings>,
+    files: ChannelFiles,
+    life: Life,
+    source: Option<Source>,
+    show: Option<Show>,
+    backoff: Backoff,
+    ended: Option<Instant>,
+    snapshots: Arc<watch::Sender<Option<Arc<Snapshot>>>>,
+}
+
+impl Channel {
+    /// A channel that goes on with the window an earlier run left behind, if there is one.
+    pub fn open(
+        spec: ChannelSpec,
+        settings: Arc<Settings>,
+        snapshots: Arc<watch::Sender<Option<Arc<Snapshot>>>>,
+    ) -> io::Result<Self> {
+        let files = ChannelFiles::open(&settings.state_dir, &spec.name)?;
+        let resumed = files.take_window(settings.packager, &session_id())?;
+        let mut channel = Self {
+            life: Life::new(settings.reconnect_window, resumed.as_ref().map(|_| Instant::now())),
+            source: None,
+            show: None,
+            backoff: Backoff::default(),
+            ended: None,
+            spec,
+            settings,
+            files,
+            snapshots,
+        };
+        if let Some(packager) = resumed {
+            info!(channel = channel.spec.name, "playlists of the earlier run go on");
+            channel.show = Some(channel.new_show(packager, channel.files.position()?));
+        }
+        Ok(channel)
+    }
+
+    /// Runs until `stop` turns true, then closes as configured.
+    pub async fn run(mut self, mut requests: mpsc::Receiver<PublishRequest>, mut stop: watch::Receiver<bool>) {
+        let mut tick = tokio::time::interval(TICK);
+        if let Some(show) = &mut self.show {
+            show.publish().await;
+        }
+        loop {
+            tokio::select! {
+                _ = stop.changed() => break,
+                Some(request) = requests.recv() => self.publish(request),
+                event = next_event(&mut self.source) => self.ingested(event),
+                output = next_output(&mut self.show) => self.laddered(output).await,
+                _ = tick.tick() => self.tick(Instant::now()).await,
+            }
+        }
+        self.stop().await;
+    }
+
+    fn publish(&mut self, request: PublishRequest) {
+        let (channel, peer) = (&self.spec.name, request.peer);
+        match self.life.publish(Instant::now()) {
+            Answer::KeyInUse => {
+                warn!(channel, %peer, "publisher refused: the key is in use and its publisher is sending");
+                return request.refuse(Refusal::KeyInUse);
+            }
+            Answer::TakeOver => {
+                warn!(channel, %peer, "publisher takes over from a silent one");
+                self.close_feed();
+                if let Some(ghost) = self.source.take() {
+                    ghost.publication.close(CloseReason::Silent);
+                }
+            }
+            Answer::Accept => info!(channel, %peer, "publisher connected"),
+        }
+        self.ended = None;
+        self.source = Some(Source::new(request.accept()));
+        counter!("weir_publishers_total", "channel" => self.spec.name.clone()).increment(1);
+    }
+
+    fn new_show(&self, packager: Packager, position: PositionFile) -> Show {
+        let segment_ms = self.settings.packager.segment_ms();
+        Show::new(&self.spec.name, packager, segment_ms, position, self.snapshots.clone())
+    }
+
+    async fn laddered(&mut self, output: Result<weir_ladder::Output, weir_ladder::WorkerFailure>) {
+        let Some(show) = &mut self.show else { return };
+        if let Some(Failed { started, failure }) = show.apply(output).await {
+            let wait = self.backoff.failed(started, Instant::now());
+            let channel = self.spec.name.clone();
+            error!(channel, error = %failure, ?wait, "ladder worker failed; it is restarted at the next keyframe");
+            counter!("weir_ladder_failures_total", "channel" => channel, "reason" => failure.label()).increment(1);
+            self.close_feed();
+        }
+    }
+
+    async fn tick(&mut self, now: Instant) {
+        match self.life.tick(now) {
+            Some(Due::Silent) => {
+                warn!(channel = self.spec.name, "publisher is connected but sends nothing");
+                self.close_feed();
+            }
+            Some(Due::Expired) => {
+                info!(channel = self.spec.name, "no input within the reconnect window: the playlists end");
+                if let Some(source) = self.source.take() {
+                    source.publication.close(CloseReason::Silent);
+                }
+                self.end_show().await;
+            }
+            None => {}
+        }
+        if self.source.as_mut().is_some_and(|source| source.is_pictureless(now)) {
+            warn!(channel = self.spec.name, "publisher is connected but has sent no picture to begin with");
+        }
+        if self.ended.is_some_and(|ended| now.duration_since(ended) >= ENDED_KEPT) {
+            self.ended = None;
+            self.snapshots.send_replace(None);
+        }
+        self.report(now);
+    }
+
+    fn report(&self, now: Instant) {
+        let channel = self.spec.name.clone();
+        let on = matches!(self.life.stage(), Stage::On { .. });
+        gauge!("weir_channel_publishing", "channel" => channel.clone()).set(f64::from(u8::from(on)));
+        if let Some(show) = &self.show {
+            gauge!("weir_playlist_age_seconds", "channel" => channel.clone()).set(show.age(now));
+            let counters = show.counters();
+            gauge!("weir_segments", "channel" => channel.clone()).set(counters.segments as f64);
+            gauge!("weir_boundary_mismatches", "channel" => channel.clone()).set(counters.boundary_mismatches as f64);
+            gauge!("weir_segments_cut_short", "channel" => channel).set(counters.segments_dropped as f64);
+        }
+    }
+
+    async fn end_show(&mut self) {
+        if let Some(mut show) = self.show.take() {
+            show.end().await;
+            self.ended = Some(Instant::now());
+        }
+    }
+
+    /// The daemon stops: workers drain, playlists end or are kept.
+    async fn stop(mut self) {
+        self.close_feed();
+        if let Some(source) = self.source.take() {
+            source.publication.close(CloseReason::Shutdown);
+        }
+        let Some(mut show) = self.show.take() else { return };
+        let drain = async {
+            while !show.is_drained() {
+                let output = show.recv().await;
+                show.apply(output).await;
+            }
+        };
+        if tokio::time::timeout(DRAIN_MAX, drain).await.is_err() {
+            warn!(channel = self.spec.name, "a ladder worker did not drain in time and is cut short");
+        }
+        match self.settings.on_shutdown {
+            OnShutdown::End => show.end().await,
+            OnShutdown::Resume => {
+                let kept = match show.suspend().await {
+                    Ok(packager) => self.files.keep_window(packager).await,
+                    Err(e) => Err(e),
+                };
+                if let Err(e) = kept {
+                    error!(channel = self.spec.name, error = %e, "cannot keep the playlists for the next run");
+                }
+            }
+        }
+    }
+}
+
+/// A name for the media files of one presentation that nobody can guess or has seen.
+fn session_id() -> String {
+    format!("{:016x}", rand::random::<u64>())
+}
+
+/// The publisher's next event; waits for ever without a publisher.
+async fn next_event(source: &mut Option<Source>) -> Option<IngestEvent> {
+    match source {
+        Some(source) => source.publication.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The workers' next output; waits for ever without a show.
+async fn next_output(show: &mut Option<Show>) -> Result<weir_ladder::Output, weir_ladder::WorkerFailure> {
+    match show {
+        Some(show) => show.recv().await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,21 @@
+//! One running broadcast: publisher to ladder to packager, with reconnects and supervision.
+//!
+//! Each channel is a task of its own (`channel`). It owns the publisher's session (`source`), the workers
+//! and the packager (`show`) and asks two pure parts what to do: `life` (who may publish, when is it over) and
+//! `timeline` (where does this frame belong). Everything that breaks a timeline ends an **epoch**: one run of a
+//! worker, one stretch of playlist between discontinuities.
+
+mod backoff;
+mod channel;
+mod channels;
+mod files;
+mod gate;
+mod life;
+mod position;
+mod settings;
+mod show;
+mod source;
+mod timeline;
+
+pub use channels::{Channels, OpenError, describe_metrics};
+pub use settings::{ChannelSpec, OnShutdown, Settings};

@@ -1,0 +1,55 @@
+//! What the daemon's configuration says to the broadcasts.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use weir_ladder::{DeclaredInput, Preset, RungSpec, WorkerCommand, WorkerLimits};
+use weir_packager::Config as PackagerConfig;
+
+/// What holds for every channel.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where sequence numbers and windows are kept; made when missing.
+    pub state_dir: PathBuf,
+    /// Rungs that a ladder may have, best first.
+    pub rungs: Vec<RungSpec>,
+    /// The x264 preset.
+    pub preset: Preset,
+    /// Window and segment length for the packager.
+    pub packager: PackagerConfig,
+    /// How long an encoder may stay away and still carry on its playlists.
+    pub reconnect_window: Duration,
+    /// What becomes of the playlists when the daemon stops.
+    pub on_shutdown: OnShutdown,
+    /// How the worker process is started.
+    pub worker: WorkerCommand,
+    /// What a worker may take.
+    pub worker_limits: WorkerLimits,
+}
+
+/// What becomes of the playlists when the daemon stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnShutdown {
+    /// They are kept on disk, and the next run goes on with them.
+    Resume,
+    /// They end with ENDLIST.
+    End,
+}
+
+/// One channel.
+#[derive(Clone)]
+pub struct ChannelSpec {
+    /// Its name in playback URLs, logs and metrics.
+    pub name: String,
+    /// What its encoder is said to send.
+    pub input: DeclaredInput,
+    /// The secret that opens it.
+    pub key: Vec<u8>,
+}
+
+impl fmt::Debug for ChannelSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChannelSpec").field("name", &self.name).field("input", &self.input).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,174 @@
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::feed::{self, Feed};
+use crate::{CloseReason, EndReason, IngestEvent};
+
+/// The secret that names a stream to its encoder. Neither `Debug` nor `Display` shows it.
+#[derive(Clone)]
+pub struct StreamKey(String);
+
+impl StreamKey {
+    pub(crate) fn new(key: &str) -> Self {
+        Self(key.to_owned())
+    }
+
+    /// The key itself, for comparing in constant time. Never for a log, a metric or an answer.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+impl fmt::Debug for StreamKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StreamKey(redacted)")
+    }
+}
+
+impl fmt::Display for StreamKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("redacted")
+    }
+}
+
+/// How an encoder is connected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// RTMP over plain TCP.
+    Rtmp,
+    /// RTMP over TLS.
+    Rtmps,
+}
+
+impl Protocol {
+    /// The name used in URLs, logs and metric labels.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rtmp => "rtmp",
+            Self::Rtmps => "rtmps",
+        }
+    }
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What an encoder says of itself in `connect`. All texts are printable and short.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Encoder {
+    /// `flashVer`, for example `FMLE/3.0 (compatible; Lavf59.27.100)`; empty when it was not given.
+    pub flash_ver: String,
+    /// `fourCcList`: the codecs that an enhanced-RTMP encoder offers.
+    pub four_ccs: Vec<String>,
+}
+
+/// Why a publisher is turned away.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// No stream has this key.
+    WrongKey,
+    /// Another encoder is sending under this key.
+    KeyInUse,
+    /// Not now, for the reason in the sentence, which the encoder's user gets to read.
+    Unavailable(String),
+}
+
+impl Refusal {
+    /// The value of the `reason` label and of logs.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::WrongKey => "wrong_key",
+            Self::KeyInUse => "key_in_use",
+            Self::Unavailable(_) => "unavailable",
+        }
+    }
+
+    /// The sentence for the encoder's user.
+    pub fn sentence(&self) -> &str {
+        match self {
+            Self::WrongKey => "the stream key is wrong",
+            Self::KeyInUse => "another encoder is sending with this stream key",
+            Self::Unavailable(sentence) => sentence,
+        }
+    }
+}
+
+/// An encoder that asks to publish. Dropped without an answer it is refused as unavailable.
+#[derive(Debug)]
+pub struct PublishRequest {
+    /// Where the encoder connects from.
+    pub peer: SocketAddr,
+    /// How.
+    pub protocol: Protocol,
+    /// The application part of the URL, without a key; RTMP takes `live` only.
+    pub app: String,
+    /// The key it publishes under.
+    pub key: StreamKey,
+    /// What it says of itself.
+    pub encoder: Encoder,
+    pub(crate) answer: oneshot::Sender<Answer>,
+}
+
+/// What became of a [`PublishRequest`].
+#[derive(Debug)]
+pub(crate) enum Answer {
+    Accepted(Box<Feed>),
+    Refused(Refusal),
+}
+
+impl PublishRequest {
+    /// Lets the encoder publish. If it has gone meanwhile, the publication ends at once.
+    pub fn accept(self) -> Publication {
+        let (feed, publication) = feed::channel();
+        if let Err(Answer::Accepted(feed)) = self.answer.send(Answer::Accepted(Box::new(feed))) {
+            feed.end(EndReason::Disconnected);
+        }
+        publication
+    }
+
+    /// Turns the encoder away.
+    pub fn refuse(self, refusal: Refusal) {
+        // An encoder that has gone meanwhile needs no answer.
+        let _ = self.answer.send(Answer::Refused(refusal));
+    }
+}
+
+/// The receiving end of one accepted publisher. Dropping it disconnects the encoder.
+#[derive(Debug)]
+pub struct Publication {
+    pub(crate) events: mpsc::Receiver<IngestEvent>,
+    pub(crate) queued_bytes: Arc<AtomicUsize>,
+    pub(crate) end: Option<oneshot::Receiver<EndReason>>,
+    pub(crate) close: Option<oneshot::Sender<CloseReason>>,
+}
+
+impl Publication {
+    /// The next event; `None` after [`IngestEvent::Ended`]. Cancel safe. Who waits long between two calls
+    /// loses whole groups of pictures: see [`IngestEvent::Lost`].
+    pub async fn recv(&mut self) -> Option<IngestEvent> {
+        if let Some(event) = self.events.recv().await {
+            if let IngestEvent::Frame(frame) = &event {
+                self.queued_bytes.fetch_sub(frame.data.len(), Ordering::Relaxed);
+            }
+            return Some(event);
+        }
+        let reason = self.end.as_mut()?.await.unwrap_or(EndReason::Internal);
+        self.end = None;
+        Some(IngestEvent::Ended(reason))
+    }
+
+    /// Tells the encoder why and disconnects it.
+    pub fn close(mut self, reason: CloseReason) {
+        if let Some(close) = self.close.take() {
+            // A connection that has ended already cannot be closed again.
+            let _ = close.send(reason);
+        }
+    }
+}

@@ -1,0 +1,193 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::SyncSender;
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
+use gstreamer_app::AppSrc;
+
+use super::ChildError;
+use super::decode::frame_time;
+use super::link::Link;
+use super::pipeline::{Pipeline, SINK, SOURCE};
+use crate::plan::{Plan, Preset, Rung};
+use crate::wire::{WireFormat, from_worker};
+
+/// Between the stages, each of which has a thread: enough for a slow picture not to stop the others.
+const QUEUE: &str = "queue max-size-buffers=3 max-size-bytes=0 max-size-time=0";
+/// Bilinear: the cheapest that looks well at these factors. No borders: the plan's sizes have the picture's aspect.
+const SCALE: &str = "videoconvertscale method=bilinear add-borders=false";
+/// How far ahead of its mean rate an encoder may burst, in milliseconds of that rate.
+const VBV_MS: u32 = 1000;
+/// Macroblocks per second and thread of x264 at `superfast`. One thread encodes 1080p30 (245,000) in about 0.4 to 0.6 s per
+/// second; each further thread costs a frame of delay and some efficiency.
+const MACROBLOCKS_PER_THREAD: u64 = 300_000;
+/// Above this x264 gains nothing at these sizes.
+const THREADS_MAX: u64 = 6;
+
+/// Builds the cascade of scalers and encoders. `ended` hears once from each rung.
+pub(super) fn encoders(
+    plan: &Plan,
+    preset: Preset,
+    ended: &SyncSender<usize>,
+    link: &Arc<Link>,
+) -> Result<(Pipeline, AppSrc), ChildError> {
+    let mut description = format!("appsrc name=grid {SOURCE} ! tee name=root ");
+    for (index, rung) in plan.rungs.iter().enumerate() {
+        let from = match larger(&plan.rungs, index) {
+            Some(larger) => format!("scaled{larger}"),
+            None => "root".to_owned(),
+        };
+        let Rung { width, height, .. } = rung;
+        description += &format!(
+            "{from}. ! {QUEUE} name=branch{index} ! {SCALE} \
+             ! video/x-raw,format=I420,width={width},height={height},pixel-aspect-ratio=1/1 ! tee name=scaled{index} \
+             scaled{index}. ! {QUEUE} ! {} ! appsink name=rung{index} {SINK} ",
+            encoder(rung, preset)
+        );
+    }
+    let pipeline = Pipeline::parse("encoders", &description, link)?;
+    for (index, rung) in plan.rungs.iter().enumerate() {
+        let step = rung.frame_step / larger(&plan.rungs, index).map_or(1, |larger| plan.rungs[larger].frame_step);
+        if step > 1 {
+            thin_out(&pipeline, index, step, rung)?;
+        }
+        let mut output = RungOutput::new(index, rung, plan.frames_per_segment, link);
+        let ended = ended.clone();
+        pipeline.on_sample(
+            &format!("rung{index}"),
+            link,
+            move |sample| output.coded(sample),
+            move || {
+                let _ = ended.try_send(index);
+            },
+        )?;
+    }
+    pipeline.play()?;
+    let source = pipeline.source("grid")?;
+    Ok((pipeline, source))
+}
+
+/// The rung whose scaled picture rung `index` is scaled from: the nearest above that shows all the frames it needs.
+fn larger(rungs: &[Rung], index: usize) -> Option<usize> {
+    let rung = rungs.get(index)?;
+    (0..index).rev().find(|&above| {
+        let above = &rungs[above];
+        above.width >= rung.width && above.height >= rung.height && rung.frame_step.is_multiple_of(above.frame_step)
+    })
+}
+
+fn encoder(rung: &Rung, preset: Preset) -> String {
+    let macroblocks = u64::from(rung.width.div_ceil(16)) * u64::from(rung.height.div_ceil(16));
+    let per_second = macroblocks * rung.frame_rate.millihertz() / 1000;
+    let threads = (per_second * preset.relative_cost()).div_ceil(MACROBLOCKS_PER_THREAD).clamp(1, THREADS_MAX);
+    // No scene cuts and no limit between keyframes: they come where they are asked for, on all rungs alike. No B-frames
+    // and no lookahead: they delay. Bit rate and VBV are the same, so that no second exceeds the rung's rate by much.
+    format!(
+        "x264enc speed-preset={preset} threads={threads} sliced-threads=false bframes=0 b-adapt=false \
+         rc-lookahead=0 sync-lookahead=0 mb-tree=false pass=cbr bitrate={kbps} vbv-buf-capacity={VBV_MS} \
+         key-int-max=1073741824 option-string=\"scenecut=0:keyint=infinite:open-gop=0\" aud=false byte-stream=false qos=false \
+         ! video/x-h264,stream-format=avc,alignment=au,profile={profile}",
+        kbps = rung.kbps,
+        profile = rung.profile.name()
+    )
+}
+
+/// Lets only every `step`-th frame into a rung's branch, and makes its caps say so.
+fn thin_out(pipeline: &Pipeline, index: usize, step: u32, rung: &Rung) -> Result<(), ChildError> {
+    let queue: gst::Element = pipeline.element(&format!("branch{index}"))?;
+    let pad = queue.static_pad("src").ok_or_else(|| ChildError::Pipeline(format!("branch {index} has no end")))?;
+    let rate = gst::Fraction::new(rung.frame_rate.num as i32, rung.frame_rate.den as i32);
+    let frames = AtomicU64::new(0);
+    pad.add_probe(gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
+        match &mut info.data {
+            // Every frame of the grid passes here once and in order, so counting is enough.
+            Some(gst::PadProbeData::Buffer(_)) => {
+                let frame = frames.fetch_add(1, Ordering::Relaxed);
+                if frame.is_multiple_of(u64::from(step)) { gst::PadProbeReturn::Ok } else { gst::PadProbeReturn::Drop }
+            }
+            Some(gst::PadProbeData::Event(event)) => {
+                if let gst::EventView::Caps(caps) = event.view() {
+                    let mut caps = caps.caps_owned();
+                    if let Some(structure) = caps.make_mut().structure_mut(0) {
+                        structure.set("framerate", rate);
+                    }
+                    *event = gst::event::Caps::new(&caps);
+                }
+                gst::PadProbeReturn::Ok
+            }
+            _ => gst::PadProbeReturn::Ok,
+        }
+    });
+    Ok(())
+}
+
+/// Numbers the frames of one encoder and holds it to the plan: none missing, keyframes at the cuts and nowhere else.
+#[derive(Debug)]
+struct RungOutput {
+    index: usize,
+    rung: Rung,
+    frames_per_segment: u64,
+    link: Arc<Link>,
+    frames: u64,
+}
+
+impl RungOutput {
+    fn new(index: usize, rung: &Rung, frames_per_segment: u32, link: &Arc<Link>) -> Self {
+        let frames_per_segment = u64::from((frames_per_segment / rung.frame_step).max(1));
+        Self { index, rung: rung.clone(), frames_per_segment, link: Arc::clone(link), frames: 0 }
+    }
+
+    fn coded(&mut self, sample: &gst::Sample) -> Result<(), ChildError> {
+        let broken = |what: String| ChildError::Pipeline(format!("{}: {what}", self.rung.name));
+        let buffer = sample.buffer().ok_or_else(|| broken("a coded frame without bytes".to_owned()))?;
+        if self.frames == 0 {
+            self.send_format(sample)?;
+        }
+        let frame = self.frames;
+        let segment = sample.segment().and_then(|segment| segment.downcast_ref::<gst::ClockTime>());
+        let at = segment.and_then(|segment| segment.to_running_time(buffer.pts()));
+        let wanted = frame_time(frame, self.rung.frame_rate);
+        let near = |at: gst::ClockTime| at.nseconds().abs_diff(wanted.nseconds()) <= 1;
+        if !at.is_some_and(near) {
+            return Err(broken(format!("frame {frame} came with the time {at:?} instead of {wanted}")));
+        }
+        let keyframe = !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT);
+        if keyframe != frame.is_multiple_of(self.frames_per_segment) {
+            return Err(broken(format!("frame {frame} is {}a keyframe", if keyframe { "" } else { "not " })));
+        }
+        let data = buffer.map_readable().map_err(|e| broken(e.to_string()))?;
+        let time = frame as i64 * i64::from(self.rung.frame_rate.frame_ticks());
+        self.link.frame(self.index, keyframe, time, &data)?;
+        self.frames += 1;
+        Ok(())
+    }
+
+    fn send_format(&self, sample: &gst::Sample) -> Result<(), ChildError> {
+        let missing = || ChildError::Pipeline(format!("{}: the encoder gives no codec_data", self.rung.name));
+        let structure = sample.caps().and_then(|caps| caps.structure(0)).ok_or_else(missing)?;
+        let codec_data = structure.get::<gst::Buffer>("codec_data").map_err(|_| missing())?;
+        let avcc = codec_data.map_readable().map_err(|_| missing())?.to_vec();
+        let format = WireFormat { rendition: self.index, avcc: Some(avcc) };
+        Ok(self.link.control(from_worker::FORMAT, &format)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Profile;
+
+    fn rung(height: u32, frame_step: u32) -> Rung {
+        let frame_rate = weir_media::FrameRate::new(60 / frame_step, 1);
+        let (width, kbps, profile) = (height * 16 / 9, 1000, Profile::High);
+        Rung { name: format!("{height}p"), width, height, frame_rate, frame_step, kbps, profile }
+    }
+
+    #[test]
+    fn every_rung_is_scaled_from_the_next_larger_that_shows_all_its_frames() {
+        let rungs = [rung(1080, 1), rung(720, 2), rung(480, 1), rung(360, 2)];
+        let from: Vec<_> = (0..4).map(|index| larger(&rungs, index)).collect();
+        assert_eq!(from, [None, Some(0), Some(0), Some(2)]);
+    }
+}

@@ -1,0 +1,103 @@
+use std::io::{self, IoSlice, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::sync::{Mutex, PoisonError};
+
+use bytes::BytesMut;
+use serde::Serialize;
+use weir_media::TrackKind;
+
+use super::ChildError;
+use crate::wire::{self, Message, WireFailure, from_worker};
+
+/// Room made for reading: several frames at once.
+const READ_BYTES: usize = 64 << 10;
+
+/// The way to the parent, shared by all threads of the worker. Writing blocks while the parent does not read, and
+/// with it the pipelines: that is the back pressure.
+#[derive(Debug)]
+pub(super) struct Link {
+    socket: Mutex<UnixStream>,
+}
+
+impl Link {
+    pub fn new(socket: UnixStream) -> Self {
+        Self { socket: Mutex::new(socket) }
+    }
+
+    /// Writes all parts as one message.
+    fn write(&self, parts: &[&[u8]]) -> io::Result<()> {
+        let mut socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slices: Vec<IoSlice<'_>> = parts.iter().map(|part| IoSlice::new(part)).collect();
+        let mut rest = &mut slices[..];
+        while !rest.is_empty() {
+            match socket.write_vectored(rest) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => IoSlice::advance_slices(&mut rest, written),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    pub fn bare(&self, name: u8) -> io::Result<()> {
+        self.write(&[&wire::bare(name)])
+    }
+
+    pub fn control(&self, name: u8, body: &impl Serialize) -> io::Result<()> {
+        self.write(&[&wire::control(name, body)?])
+    }
+
+    /// One encoded frame, whose DTS and PTS are `time`.
+    pub fn frame(&self, rendition: usize, keyframe: bool, time: i64, data: &[u8]) -> io::Result<()> {
+        let prefix = wire::frame_prefix(from_worker::FRAME, rendition as u8, keyframe, time, time, data.len());
+        self.write(&[&prefix, data])
+    }
+
+    /// Tells the parent what went wrong, if it still listens.
+    pub fn failed(&self, what: &str) {
+        let _ = self.control(from_worker::FAILED, &WireFailure { what: what.to_owned() });
+    }
+
+    /// Ends the process from any thread of a pipeline: what is half encoded then is of no use to anybody.
+    pub fn fatal(&self, what: &str) -> ! {
+        self.failed(what);
+        eprintln!("{what}");
+        std::process::exit(1)
+    }
+}
+
+/// The way from the parent.
+#[derive(Debug)]
+pub(super) struct Inbox {
+    socket: UnixStream,
+    buffer: BytesMut,
+    read: Box<[u8]>,
+}
+
+impl Inbox {
+    pub fn new(socket: UnixStream) -> Self {
+        Self { socket, buffer: BytesMut::new(), read: vec![0; READ_BYTES].into() }
+    }
+
+    /// The next message; `None` once the parent has gone.
+    pub fn next(&mut self) -> Result<Option<Message>, ChildError> {
+        loop {
+            if let Some(message) = wire::take(&mut self.buffer)? {
+                return Ok(Some(message));
+            }
+            match self.socket.read(&mut self.read) {
+                Ok(0) => return Ok(None),
+                Ok(count) => self.buffer.extend_from_slice(&self.read[..count]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(None),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+/// The track a number of the parent's means.
+pub(super) fn track_of(number: u8) -> TrackKind {
+    if number == wire::source_track(TrackKind::Video) { TrackKind::Video } else { TrackKind::Audio }
+}

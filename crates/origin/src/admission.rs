@@ -1,0 +1,122 @@
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use metrics::gauge;
+
+use crate::config::Limits;
+use crate::meters::Refusal;
+
+/// Counts open connections, all and by address.
+#[derive(Debug, Default)]
+pub(crate) struct Admission {
+    open: Mutex<Open>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    total: usize,
+    by_client: HashMap<IpAddr, usize>,
+    /// Whether the log knows that no more connections are taken.
+    full: bool,
+}
+
+/// The place of one connection; dropping it gives the place back.
+#[derive(Debug)]
+pub(crate) struct Admitted {
+    admission: Arc<Admission>,
+    client: IpAddr,
+}
+
+impl Admission {
+    /// A place for a connection from `peer`, or why there is none.
+    pub(crate) fn admit(self: &Arc<Self>, peer: SocketAddr, limits: &Limits) -> Result<Admitted, Refusal> {
+        let client = client(peer.ip());
+        let mut open = self.lock();
+        if open.total >= limits.connections_max {
+            // Said once per time that the limit is reached: at the limit every further client would repeat it.
+            if !std::mem::replace(&mut open.full, true) {
+                tracing::warn!(connections_max = limits.connections_max, "no more HTTP connections are taken");
+            }
+            return Err(Refusal::Connections);
+        }
+        let of_client = open.by_client.entry(client).or_default();
+        if *of_client >= limits.connections_per_address_max {
+            return Err(Refusal::ConnectionsPerAddress);
+        }
+        *of_client += 1;
+        open.total += 1;
+        gauge!("weir_http_connections").set(open.total as f64);
+        Ok(Admitted { admission: Arc::clone(self), client })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        let mut open = self.admission.lock();
+        open.total -= 1;
+        open.full = false;
+        gauge!("weir_http_connections").set(open.total as f64);
+        if let Some(of_client) = open.by_client.get_mut(&self.client) {
+            *of_client -= 1;
+            if *of_client == 0 {
+                open.by_client.remove(&self.client);
+            }
+        }
+    }
+}
+
+/// What counts as one client: an IPv4 address, or the /64 of an IPv6 one, within which a host may take as many
+/// addresses as it likes.
+fn client(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => IpAddr::V4(v4),
+        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits() -> Limits {
+        Limits { connections_max: 3, connections_per_address_max: 2, ..Limits::default() }
+    }
+
+    fn from(admission: &Arc<Admission>, peer: &str) -> Result<Admitted, Refusal> {
+        admission.admit(peer.parse().expect("an address"), &limits())
+    }
+
+    #[test]
+    fn one_address_cannot_take_all_places() {
+        let admission = Arc::new(Admission::default());
+        let _first = from(&admission, "192.0.2.1:1").expect("a place");
+        let second = from(&admission, "[::ffff:192.0.2.1]:2").expect("a place");
+        assert_eq!(from(&admission, "192.0.2.1:3").expect_err("refused"), Refusal::ConnectionsPerAddress);
+        let _other = from(&admission, "192.0.2.2:1").expect("a place");
+        assert_eq!(from(&admission, "192.0.2.3:1").expect_err("refused"), Refusal::Connections);
+        drop(second);
+        let _again = from(&admission, "192.0.2.1:4").expect("the place given back");
+    }
+
+    #[test]
+    fn a_subscriber_of_ipv6_is_one_client() {
+        let admission = Arc::new(Admission::default());
+        let _a = from(&admission, "[2001:db8::1]:1").expect("a place");
+        let _b = from(&admission, "[2001:db8::ffff:2]:1").expect("a place");
+        assert_eq!(from(&admission, "[2001:db8::3]:1").expect_err("refused"), Refusal::ConnectionsPerAddress);
+        let _c = from(&admission, "[2001:db8:0:1::1]:1").expect("a place");
+    }
+
+    #[test]
+    fn nothing_is_remembered_of_clients_that_left() {
+        let admission = Arc::new(Admission::default());
+        drop(from(&admission, "192.0.2.1:1"));
+        let open = admission.lock();
+        assert_eq!((open.total, open.by_client.len()), (0, 0));
+    }
+}

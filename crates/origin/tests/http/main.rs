@@ -1,0 +1,9 @@
+//! The origin over real TCP, asked by a client that shares no code with it.
+#![cfg(test)]
+
+mod limits;
+mod media;
+mod metrics;
+mod pages;
+mod playlists;
+mod support;

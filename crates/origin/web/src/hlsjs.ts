@@ -1,0 +1,116 @@
+import Hls, { ErrorTypes, Events, type ErrorData, type LevelDetails } from "hls.js";
+import workerPath from "hls.js/dist/hls.worker.js?url";
+import type { Outcome } from "./main";
+import { recordError, report } from "./report";
+import { playingState, type Progress } from "./state";
+import { pause } from "./stream";
+import { AUTO, onQuality, showLatency, showLevel, showLevels, showState, video } from "./view";
+
+/** Fatal errors, with nothing played in between, after which the player is given up and begun anew. */
+const REPAIRS_MAX = 3;
+const REPAIR_PAUSE_MS = 1_000;
+/** Target durations without a new segment after which the encoder is taken to be gone. */
+const STILL_TARGETS_MAX = 3;
+/** Media behind the playhead that is kept, in seconds, for looking back without loading it again. */
+const BACK_BUFFER_S = 30;
+/** A latency beyond this is a clock that is wrong, not a stream that is late. */
+const LATENCY_S_MAX = 600;
+const TICK_MS = 500;
+
+/** Height of the quality that the viewer has chosen; it outlives the player. */
+let chosenHeight: number | null = null;
+
+/** Plays until the stream ends, goes away or cannot be played. */
+export async function playWithHlsJs(url: string): Promise<Outcome> {
+  const hls = new Hls({ workerPath, backBufferLength: BACK_BUFFER_S, liveDurationInfinity: true });
+  const clock = new PlaylistClock();
+  offerLevels(hls);
+  hls.on(Events.LEVEL_UPDATED, (_, { details }) => clock.update(details));
+  const tick = setInterval(() => {
+    showState(playingState(video, clock.progress()));
+    showLatency(latency(hls));
+  }, TICK_MS);
+  try {
+    return await new Promise<Outcome>((resolve) => {
+      video.onended = () => resolve({ why: "ended" });
+      repairErrors(hls, resolve);
+      hls.loadSource(url);
+      hls.attachMedia(video);
+      // Refused when the browser wants a click first; the controls are there for that.
+      hls.once(Events.MANIFEST_PARSED, () => void video.play().catch(() => undefined));
+    });
+  } finally {
+    clearInterval(tick);
+    video.onended = null;
+    hls.destroy();
+    showLatency(null);
+  }
+}
+
+/** Mends what can be mended and gives up, through `resolve`, on the rest. */
+function repairErrors(hls: Hls, resolve: (outcome: Outcome) => void): void {
+  let repairs = 0;
+  hls.on(Events.FRAG_BUFFERED, () => (repairs = 0));
+  hls.on(Events.ERROR, (_, data: ErrorData) => {
+    recordError({ type: data.type, details: data.details, fatal: data.fatal, message: data.error.message });
+    if (!data.fatal) return;
+    // Without a multivariant playlist there is nothing to mend.
+    const mendable = hls.levels.length > 0 && repairs < REPAIRS_MAX;
+    repairs += 1;
+    if (mendable && data.type === ErrorTypes.MEDIA_ERROR) {
+      hls.recoverMediaError();
+    } else if (mendable && data.type === ErrorTypes.NETWORK_ERROR) {
+      void pause(REPAIR_PAUSE_MS * repairs).then(() => hls.startLoad());
+    } else {
+      resolve(data.type === ErrorTypes.NETWORK_ERROR ? { why: "gone" } : { why: "failed", code: data.details });
+    }
+  });
+}
+
+function offerLevels(hls: Hls): void {
+  hls.on(Events.MANIFEST_PARSED, (_, { levels }) => {
+    const chosen = levels.findIndex((level) => level.height === chosenHeight);
+    if (chosen !== AUTO) hls.currentLevel = chosen;
+    showLevels(
+      levels.map(({ width, height, bitrate }) => ({ width, height, bitrate })),
+      chosen,
+    );
+  });
+  hls.on(Events.LEVEL_SWITCHED, (_, { level }) => showLevel(level));
+  onQuality((index) => {
+    chosenHeight = report.levels[index]?.height ?? null;
+    hls.nextLevel = index;
+  });
+}
+
+/** Remembers when the playlist last grew. */
+class PlaylistClock {
+  private endSn = -1;
+  private grew = performance.now();
+  private details: LevelDetails | null = null;
+
+  update(details: LevelDetails): void {
+    // Another rendition may lag one segment behind, so only a higher number than ever is growth.
+    if (details.endSN > this.endSn) {
+      this.endSn = details.endSN;
+      this.grew = performance.now();
+    }
+    this.details = details;
+  }
+
+  progress(): Progress {
+    return {
+      growing: this.details?.live ?? true,
+      still_ms: performance.now() - this.grew,
+      still_ms_max: (this.details?.targetduration ?? Infinity) * 1000 * STILL_TARGETS_MAX,
+    };
+  }
+}
+
+/** Seconds from capture to screen: by the wall clock in the playlist where there is one, since the distance to
+ *  the live edge leaves out what it took to get there. */
+function latency(hls: Hls): number | null {
+  const captured = hls.playingDate?.getTime();
+  const seconds = captured === undefined ? hls.latency : (Date.now() - captured) / 1000;
+  return seconds > 0 && seconds < LATENCY_S_MAX ? seconds : null;
+}

@@ -1,0 +1,36 @@
+//! Frames to CMAF segments to HLS playlists; pure and synchronous.
+//!
+//! ```text
+//! Frame ─► Segmenter (one per rendition: cuts, writes moof+mdat) ─► OpenEpoch (waits until every rendition
+//! closed segment K) ─► Window (what the playlists list, and what they listed) ─► Snapshot
+//! ```
+//!
+//! No clock, no I/O, no runtime: whoever drives a [`Packager`] tells it the wall clock once per epoch and
+//! stores its [`Position`] before it shows the [`Snapshot`] to anybody.
+
+mod boxes;
+mod config;
+mod epoch;
+mod error;
+mod fragment;
+mod grid;
+mod init;
+mod multivariant;
+mod packager;
+mod playlist;
+mod rates;
+mod render;
+mod restore;
+mod saved;
+mod segmenter;
+mod snapshot;
+mod window;
+
+pub use config::{Config, ConfigError, InvalidSession, Position};
+pub use epoch::{Epoch, RenditionSpec};
+pub use error::{EpochError, FormatError, PushError};
+pub use grid::SegmentGrid;
+pub use packager::{Counters, Packager};
+pub use restore::RestoreError;
+pub use saved::SavedWindow;
+pub use snapshot::{MediaFile, Playlist, RenditionSnapshot, Snapshot};

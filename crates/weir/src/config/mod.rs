@@ -1,0 +1,211 @@
+//! The daemon's settings: one TOML file, read whole and checked whole before anything is bound.
+//!
+//! Text becomes [`raw::Raw`] (serde: names and types), and that becomes [`Config`] (ranges, files, settings that
+//! contradict each other). Whatever is wrong is collected and shown together.
+
+mod channels;
+mod check;
+mod problem;
+mod raw;
+mod read;
+mod redact;
+mod rungs;
+mod sections;
+mod summary;
+
+use std::fs::File;
+use std::io::Read;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use weir_ladder::{DeclaredInput, Preset, RungSpec};
+
+use crate::keys::SecretKey;
+use check::Check;
+use problem::Problems;
+
+pub use problem::ConfigError;
+
+/// Thousands of channels fit; a file that is longer is not a configuration.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// The whole configuration, valid. Paths are ready to use: relative ones were taken from the file's own folder.
+#[derive(Debug)]
+pub struct Config {
+    /// Where the daemon keeps keys, positions and windows. May not exist yet.
+    pub data_dir: PathBuf,
+    /// `[log]`.
+    pub log: Log,
+    /// `[http]`.
+    pub http: Http,
+    /// `[rtmp]`.
+    pub rtmp: Rtmp,
+    /// `[hls]`.
+    pub hls: Hls,
+    /// `[ladder]`.
+    pub ladder: Ladder,
+    /// `[[channel]]`: at least one, names and keys all different.
+    pub channels: Vec<Channel>,
+}
+
+/// How the daemon tells what it does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Log {
+    /// Text or JSON.
+    pub format: LogFormat,
+    /// The least important events that are shown.
+    pub level: tracing::Level,
+}
+
+/// How a log line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines: one object a line.
+    Json,
+}
+
+/// The origin.
+#[derive(Debug)]
+pub struct Http {
+    /// Where players connect.
+    pub listen: SocketAddr,
+    /// Connections at a time; the origin's own limit when `None`.
+    pub connections_max: Option<u32>,
+    /// Connections at a time from one address; the origin's own limit when `None`. To be raised behind a proxy.
+    pub connections_per_address_max: Option<u32>,
+}
+
+/// RTMP ingest.
+#[derive(Debug)]
+pub struct Rtmp {
+    /// Where encoders connect.
+    pub listen: SocketAddr,
+    /// Connections at a time from one address; the ingest's own limit when `None`.
+    pub connections_per_address_max: Option<u32>,
+    /// RTMPS, if wanted.
+    pub tls: Option<RtmpTls>,
+}
+
+/// RTMPS ingest. Both files could be opened for reading; what they hold was not looked at.
+#[derive(Debug)]
+pub struct RtmpTls {
+    /// Where encoders connect with TLS.
+    pub listen: SocketAddr,
+    /// PEM: the certificate, and those it was signed by.
+    pub cert: PathBuf,
+    /// PEM: its private key.
+    pub key: PathBuf,
+}
+
+/// Segments and playlists.
+#[derive(Debug)]
+pub struct Hls {
+    /// Milliseconds, 500 to 10000.
+    pub segment_ms: u32,
+    /// Seconds a playlist reaches back: 15 to 900, and at least six segments.
+    pub window_s: u32,
+    /// What a stopping daemon leaves to its players.
+    pub on_shutdown: OnShutdown,
+}
+
+/// What becomes of the playlists when the daemon stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnShutdown {
+    /// The window is kept, and the next start goes on with it.
+    Resume,
+    /// The playlists end.
+    End,
+}
+
+/// Encoding.
+#[derive(Debug)]
+pub struct Ladder {
+    /// An x264 preset.
+    pub preset: Preset,
+    /// Seconds an encoder may stay away before its broadcast ends; 5 to 86400.
+    pub reconnect_window_s: u32,
+    /// MiB of memory one worker may use; 256 to 65536.
+    pub memory_max_mb: u32,
+    /// The rungs, best first.
+    pub rungs: Vec<RungSpec>,
+}
+
+/// A standing stream: on whenever its encoder is.
+#[derive(Debug)]
+pub struct Channel {
+    /// Part of its URLs: `[a-z0-9][a-z0-9-]{0,62}`.
+    pub name: String,
+    /// What the encoder is meant to send.
+    pub input: DeclaredInput,
+    /// Where the stream key comes from.
+    pub key: KeySource,
+}
+
+/// Where a channel's stream key comes from.
+#[derive(Debug)]
+pub enum KeySource {
+    /// From the configuration.
+    Given(SecretKey),
+    /// From a file of its own.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What it held when the configuration was read.
+        key: SecretKey,
+    },
+    /// Made at the first start and kept under the data folder.
+    Generated,
+}
+
+impl KeySource {
+    /// The key, where it is known already.
+    fn secret(&self) -> Option<&SecretKey> {
+        match self {
+            Self::Given(key) | Self::File { key, .. } => Some(key),
+            Self::Generated => None,
+        }
+    }
+}
+
+impl Config {
+    /// Reads the file at `path` and checks it.
+    ///
+    /// # Errors
+    /// The file cannot be read, or all that is wrong in it.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let source = read_text(path)?;
+        Self::parse(path, &source)
+    }
+
+    fn parse(path: &Path, source: &str) -> Result<Self, ConfigError> {
+        let (raw, mut problems) = read::read(source);
+        let mut config = None;
+        if let Some(raw) = raw {
+            let mut check = Check::new(path.parent().unwrap_or(Path::new("")), problems.is_empty());
+            config = Some(sections::config(&mut check, &raw));
+            problems.extend(check.into_problems());
+        }
+        match config {
+            Some(config) if problems.is_empty() => Ok(config),
+            _ => Err(ConfigError::Invalid(Problems::new(path.display().to_string(), redact::redact(source), problems))),
+        }
+    }
+}
+
+fn read_text(path: &Path) -> Result<String, ConfigError> {
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes))
+        .map_err(|source| ConfigError::Unreadable { file: path.to_owned(), source })?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return Err(ConfigError::TooLong { file: path.to_owned(), bytes_max: FILE_BYTES_MAX });
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line_start = valid.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
+        let line = 1 + valid.iter().filter(|byte| **byte == b'\n').count();
+        ConfigError::NotUtf8 { file: path.to_owned(), line, column: 1 + valid.len() - line_start }
+    })
+}

@@ -1,0 +1,65 @@
+//! A configuration in words, for `weir check-config`. Holds no key.
+
+use std::fmt;
+
+use weir_ladder::{Profile, RungSpec};
+
+use super::{Channel, Config, KeySource, OnShutdown};
+
+impl fmt::Display for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "data      {}", self.data_dir.display())?;
+        let (http, rtmp) = (&self.http, &self.rtmp);
+        let limits = limits(http.connections_max, http.connections_per_address_max);
+        writeln!(f, "http      {}{limits}", http.listen)?;
+        writeln!(f, "rtmp      {}{}", rtmp.listen, self::limits(None, rtmp.connections_per_address_max))?;
+        match &rtmp.tls {
+            Some(tls) => writeln!(f, "rtmps     {}, {} with {}", tls.listen, tls.cert.display(), tls.key.display())?,
+            None => writeln!(f, "rtmps     off")?,
+        }
+        let ending = match self.hls.on_shutdown {
+            OnShutdown::Resume => "resumed after a restart",
+            OnShutdown::End => "ended at shutdown",
+        };
+        writeln!(f, "hls       segments of {} ms, window of {} s, {ending}", self.hls.segment_ms, self.hls.window_s)?;
+        writeln!(
+            f,
+            "ladder    x264 {}, at most {} MiB a worker; an encoder may be away for {} s",
+            self.ladder.preset, self.ladder.memory_max_mb, self.ladder.reconnect_window_s
+        )?;
+        for spec in &self.ladder.rungs {
+            writeln!(f, "rung      {}", rung(spec))?;
+        }
+        for channel in &self.channels {
+            writeln!(f, "channel   {channel}")?;
+        }
+        Ok(())
+    }
+}
+
+fn limits(connections: Option<u32>, per_address: Option<u32>) -> String {
+    let all = connections.map(|most| format!(", at most {most} connections"));
+    let each = per_address.map(|most| format!(", at most {most} from one address"));
+    all.unwrap_or_default() + &each.unwrap_or_default()
+}
+
+fn rung(rung: &RungSpec) -> String {
+    let profile = match rung.profile {
+        Profile::Main => "Main",
+        Profile::High => "High",
+    };
+    let RungSpec { name, width, height, kbps, kbps_high, .. } = rung;
+    let fps_max = rung.fps_max.map(|fps| format!(", at most {fps} fps")).unwrap_or_default();
+    format!("{name}: {width}x{height}, {kbps} kbps ({kbps_high} above 30 fps), {profile}{fps_max}")
+}
+
+impl fmt::Display for Channel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}, ", self.name, self.input)?;
+        match &self.key {
+            KeySource::Given(_) => write!(f, "key from this file"),
+            KeySource::File { path, .. } => write!(f, "key from {}", path.display()),
+            KeySource::Generated => write!(f, "key made at the first start"),
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! The daemon: everything is bound, then joined, then drained.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep_until};
+use tracing::{info, warn};
+use weir_broadcast::Channels;
+use weir_ingest::{BindError, Protocol, RtmpServer};
+use weir_origin::{Directory, Origin, Status};
+use weir_packager::Snapshot;
+
+use crate::cli::Failure;
+use crate::config::Config;
+use crate::keys::{self, ChannelKey};
+use crate::listen::cannot_listen;
+use crate::wiring;
+
+/// Publishers that may wait for the gate, which answers at once.
+const REQUESTS_MAX: usize = 64;
+/// How long ended playlists are served before the daemon goes: players look every target duration.
+const END_SHOWN: Duration = Duration::from_secs(2);
+/// From the signal to the end of that, however long workers took to drain: all of it must fit in five seconds.
+const LINGER_MAX: Duration = Duration::from_millis(3500);
+/// How often the metrics recorder tidies its histograms.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Why the daemon did not start or did not end well, and the exit code that says so.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct ServeError {
+    /// The exit code.
+    pub failure: Failure,
+    message: String,
+}
+
+impl ServeError {
+    fn new(failure: Failure, error: impl std::fmt::Display) -> Self {
+        Self { failure, message: error.to_string() }
+    }
+}
+
+/// Runs the daemon until SIGTERM or SIGINT.
+///
+/// # Errors
+/// A key cannot be kept, a certificate is broken, an address is taken, or a channel's files cannot be used.
+pub async fn serve(config: Config) -> Result<(), ServeError> {
+    let running = |e: &dyn std::fmt::Display| ServeError::new(Failure::Running, e);
+
+    // First, so that no signal can come before there is somebody to hear it.
+    let mut stopping = pin!(stop_signal().map_err(|e| running(&e))?);
+    let metrics = record_metrics().map_err(|e| running(&e))?;
+    let rtmp_config = wiring::rtmp(&config).map_err(|e| ServeError::new(Failure::Config, e))?;
+    let settings = wiring::settings(&config).map_err(|e| running(&e))?;
+
+    let rtmp = RtmpServer::bind(rtmp_config).await.map_err(|e| rtmp_unbound(&e))?;
+    let directory = Directory::new();
+    let ready = Arc::new(AtomicBool::new(false));
+    let status = status(metrics, ready.clone());
+    let origin = Origin::bind(wiring::origin(&config), directory.clone(), status)
+        .await
+        .map_err(|e| unbound("[http] listen", config.http.listen, &e))?;
+
+    // Only now: a daemon that cannot listen must leave neither a key nor a line about one behind.
+    let keys = resolve_keys(&config, &rtmp)?;
+    tokio::select! {
+        checked = weir_ladder::check_worker(&settings.worker) => checked.map_err(|e| running(&e))?,
+        () = &mut stopping => return Ok(()),
+    }
+
+    let (stop, stopped) = watch::channel(false);
+    let channels = Channels::open(Arc::new(settings), wiring::channels(&config, &keys), &stopped)
+        .map_err(|e| ServeError::new(Failure::Keys, e))?;
+    let mut shown = Vec::new();
+    for (name, snapshots) in channels.snapshots() {
+        directory.insert(name, snapshots.clone());
+        shown.push(snapshots);
+    }
+    let addresses = (rtmp.local_addr(), rtmp.tls_local_addr(), origin.local_addr());
+    let (requests, publishers) = mpsc::channel(REQUESTS_MAX);
+    let ingesting = tokio::spawn(rtmp.run(requests, stopped));
+    let broadcasting = tokio::spawn(channels.run(publishers));
+    let (close_origin, origin_closes) = tokio::sync::oneshot::channel::<()>();
+    let serving = tokio::spawn(origin.run(async {
+        let _ = origin_closes.await;
+    }));
+
+    ready.store(true, Ordering::Relaxed);
+    announce(addresses);
+    stopping.await;
+
+    ready.store(false, Ordering::Relaxed);
+    info!("stopping");
+    notify(&[sd_notify::NotifyState::Stopping]);
+    // Encoders first, then what they feed, players last: they still get to see the end.
+    shown.retain(|snapshots| !has_ended(snapshots));
+    let linger_max = Instant::now() + LINGER_MAX;
+    let _ = stop.send(true);
+    let joined = async {
+        ingesting.await?;
+        broadcasting.await?;
+        if shown.iter().any(has_ended) {
+            sleep_until(linger_max.min(Instant::now() + END_SHOWN)).await;
+        }
+        drop(close_origin);
+        serving.await
+    };
+    joined.await.map_err(|e| running(&e))?;
+    info!("stopped");
+    Ok(())
+}
+
+fn rtmp_unbound(error: &BindError) -> ServeError {
+    let setting = match error.listener {
+        Protocol::Rtmp => "[rtmp] listen",
+        Protocol::Rtmps => "[rtmp.tls] listen",
+    };
+    unbound(setting, error.address, error)
+}
+
+fn unbound(setting: &str, address: SocketAddr, error: &dyn std::fmt::Display) -> ServeError {
+    ServeError::new(Failure::Bind, cannot_listen(setting, address, error))
+}
+
+/// Whether these playlists carry ENDLIST.
+fn has_ended(snapshots: &watch::Receiver<Option<Arc<Snapshot>>>) -> bool {
+    snapshots.borrow().as_ref().is_some_and(|snapshot| snapshot.ended)
+}
+
+/// Resolves when the process is told to stop.
+fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+fn record_metrics() -> Result<PrometheusHandle, metrics_exporter_prometheus::BuildError> {
+    let handle = PrometheusBuilder::new().install_recorder()?;
+    weir_broadcast::describe_metrics();
+    weir_ingest::describe_metrics();
+    weir_ladder::describe_metrics();
+    weir_origin::describe_metrics();
+    let upkeep = handle.clone();
+    tokio::spawn(async move {
+        let mut tick = tokio::time::interval(UPKEEP);
+        loop {
+            tick.tick().await;
+            upkeep.run_upkeep();
+        }
+    });
+    Ok(handle)
+}
+
+fn status(metrics: PrometheusHandle, ready: Arc<AtomicBool>) -> Status {
+    Status {
+        metrics: Arc::new(move || metrics.render()),
+        ready: Arc::new(move || match ready.load(Ordering::Relaxed) {
+            true => Ok(()),
+            false => Err("starting or stopping".to_owned()),
+        }),
+    }
+}
+
+fn resolve_keys(config: &Config, rtmp: &RtmpServer) -> Result<Vec<ChannelKey>, ServeError> {
+    let keys = keys::resolve(&config.data_dir, &config.channels).map_err(|e| ServeError::new(Failure::Keys, e))?;
+    let ingest = keys::Ingest { rtmp: rtmp.local_addr(), rtmps: rtmp.tls_local_addr() };
+    if let Err(error) = keys::show(&keys, ingest) {
+        warn!(%error, "new stream keys could not be shown; they are in the data folder");
+    }
+    Ok(keys)
+}
+
+fn announce((rtmp, rtmps, http): (SocketAddr, Option<SocketAddr>, SocketAddr)) {
+    match rtmps {
+        Some(rtmps) => info!(%http, %rtmp, %rtmps, "listening"),
+        None => info!(%http, %rtmp, "listening"),
+    }
+    notify(&[sd_notify::NotifyState::Ready]);
+}
+
+/// Tells systemd, where it started the daemon and wants to know.
+fn notify(state: &[sd_notify::NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        warn!(%error, "the service manager cannot be told");
+    }
+}

@@ -1,0 +1,81 @@
+//! The configuration in the words of the crates that it is for.
+
+use std::time::Duration;
+
+use weir_broadcast::{ChannelSpec, OnShutdown, Settings};
+use weir_ingest::{RtmpConfig, RtmpTls, TlsError};
+use weir_ladder::{WorkerCommand, WorkerLimits};
+
+use crate::config::{self, Config};
+use crate::keys::ChannelKey;
+
+/// How much longer than the reconnect window a silent connection is kept: the broadcast closes it first and
+/// says why.
+const IDLE_MARGIN: Duration = Duration::from_secs(30);
+
+/// For answers under way when everything else has stopped; the whole stop may take five seconds.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
+
+/// The ingest's settings.
+///
+/// # Errors
+/// The certificate or its key cannot be used.
+pub fn rtmp(config: &Config) -> Result<RtmpConfig, TlsError> {
+    let tls = match &config.rtmp.tls {
+        Some(tls) => Some(RtmpTls { listen: tls.listen, config: weir_ingest::tls_config(&tls.cert, &tls.key)? }),
+        None => None,
+    };
+    let idle_timeout = reconnect_window(config) + IDLE_MARGIN;
+    let mut limits = weir_ingest::Limits { idle_timeout, ..weir_ingest::Limits::default() };
+    if let Some(max) = config.rtmp.connections_per_address_max {
+        limits.connections_per_address_max = max as usize;
+    }
+    Ok(RtmpConfig { listen: config.rtmp.listen, tls, limits })
+}
+
+/// The origin's settings.
+pub fn origin(config: &Config) -> weir_origin::Config {
+    let mut limits = weir_origin::Limits { shutdown_grace: SHUTDOWN_GRACE, ..weir_origin::Limits::default() };
+    if let Some(max) = config.http.connections_max {
+        limits.connections_max = max as usize;
+    }
+    if let Some(max) = config.http.connections_per_address_max {
+        limits.connections_per_address_max = max as usize;
+    }
+    weir_origin::Config { listen: config.http.listen, limits }
+}
+
+/// The broadcasts' settings.
+///
+/// # Errors
+/// The program cannot find itself, or a value that the configuration let pass is refused further in.
+pub fn settings(config: &Config) -> anyhow::Result<Settings> {
+    let memory_bytes_max = u64::from(config.ladder.memory_max_mb) << 20;
+    Ok(Settings {
+        state_dir: config.data_dir.join("channels"),
+        rungs: config.ladder.rungs.clone(),
+        preset: config.ladder.preset,
+        packager: weir_packager::Config::new(config.hls.segment_ms, config.hls.window_s)?,
+        reconnect_window: reconnect_window(config),
+        on_shutdown: match config.hls.on_shutdown {
+            config::OnShutdown::Resume => OnShutdown::Resume,
+            config::OnShutdown::End => OnShutdown::End,
+        },
+        worker: WorkerCommand { program: std::env::current_exe()?, args: vec!["ladder-worker".into()] },
+        worker_limits: WorkerLimits { memory_bytes_max, ..WorkerLimits::default() },
+    })
+}
+
+/// The channels with their keys, which stand in the same order.
+pub fn channels(config: &Config, keys: &[ChannelKey]) -> Vec<ChannelSpec> {
+    let spec = |(channel, key): (&config::Channel, &ChannelKey)| ChannelSpec {
+        name: channel.name.clone(),
+        input: channel.input,
+        key: key.key.expose().as_bytes().to_vec(),
+    };
+    config.channels.iter().zip(keys).map(spec).collect()
+}
+
+fn reconnect_window(config: &Config) -> Duration {
+    Duration::from_secs(u64::from(config.ladder.reconnect_window_s))
+}

@@ -1,0 +1,14 @@
+//! The daemon as people use it: real encoders push, real players play.
+
+mod dialects;
+mod http;
+mod ladder;
+mod playback;
+mod rates;
+mod reconnect;
+mod shapes;
+mod shutdown;
+mod takeover;
+mod timestamps;
+mod unkind;
+mod worker;

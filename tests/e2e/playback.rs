@@ -1,0 +1,78 @@
+//! What a browser makes of it.
+
+use std::time::Duration;
+
+use weir_testkit::m3u8::MediaPlaylist;
+use weir_testkit::{Browser, Config, Daemon, Source};
+use weir_tests::PLAYABLE_WITHIN;
+
+/// Chromium's own player gives up on a live playlist that is shorter than the distance it keeps from its end.
+const NATIVE_SEGMENTS_MIN: usize = 3;
+/// The longest from opening the page to a moving picture.
+const PLAYS_WITHIN: Duration = Duration::from_secs(30);
+
+async fn wait_native_playable(daemon: &Daemon) -> anyhow::Result<()> {
+    let hls = daemon.hls();
+    hls.wait_playable(PLAYABLE_WITHIN).await?;
+    let path = &hls.renditions().await?[0];
+    let long = |playlist: &MediaPlaylist| playlist.segments.len() >= NATIVE_SEGMENTS_MIN;
+    hls.wait_playlist(path, "three segments", PLAYABLE_WITHIN, long).await.map(drop)
+}
+
+#[tokio::test]
+async fn the_watch_page_plays_with_hls_js() {
+    let daemon = Daemon::start(Config::default()).await.unwrap();
+    let _encoder = Source::default().push(&daemon.publish_url()).unwrap();
+    daemon.hls().wait_playable(PLAYABLE_WITHIN).await.unwrap();
+    let browser = Browser::open().await.unwrap();
+    browser.goto(&daemon.watch_url()).await.unwrap();
+    browser.check_playing(PLAYS_WITHIN).await.unwrap();
+    browser.check_one_player("hls.js").await.unwrap();
+    // The picture must come through Media Source Extensions, not the browser's own HLS player.
+    let source = browser.run("return document.querySelector('video').currentSrc", vec![]).await.unwrap();
+    assert!(source.as_str().is_some_and(|source| source.starts_with("blob:")), "{source}");
+    browser.close().await.unwrap();
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_watch_page_waits_for_a_stream_that_has_not_begun() {
+    let daemon = Daemon::start(Config::default()).await.unwrap();
+    let browser = Browser::open().await.unwrap();
+    browser.goto(&daemon.watch_url()).await.unwrap();
+    assert!(browser.video().await.unwrap().is_some_and(|video| video.error.is_none() && video.width == 0));
+    let _encoder = Source::default().push(&daemon.publish_url()).unwrap();
+    browser.check_playing(PLAYABLE_WITHIN + PLAYS_WITHIN).await.unwrap();
+    browser.check_one_player("hls.js").await.unwrap();
+    browser.close().await.unwrap();
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn chromiums_own_player_plays_the_playlist() {
+    let daemon = Daemon::start(Config::default()).await.unwrap();
+    let _encoder = Source::default().push(&daemon.publish_url()).unwrap();
+    wait_native_playable(&daemon).await.unwrap();
+    let browser = Browser::open().await.unwrap();
+    // A page of the same origin, so that the picture may be read.
+    browser.goto(&daemon.http().url("/healthz")).await.unwrap();
+    browser.play_natively(&daemon.hls().url()).await.unwrap();
+    browser.check_playing(PLAYS_WITHIN).await.unwrap();
+    let source = browser.run("return document.querySelector('video').currentSrc", vec![]).await.unwrap();
+    assert_eq!(source, daemon.hls().url());
+    browser.close().await.unwrap();
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_watch_page_plays_without_hls_js_too() {
+    let daemon = Daemon::start(Config::default()).await.unwrap();
+    let _encoder = Source::default().push(&daemon.publish_url()).unwrap();
+    wait_native_playable(&daemon).await.unwrap();
+    let browser = Browser::open().await.unwrap();
+    browser.goto(&format!("{}?native", daemon.watch_url())).await.unwrap();
+    browser.check_playing(PLAYS_WITHIN).await.unwrap();
+    browser.check_one_player("native").await.unwrap();
+    browser.close().await.unwrap();
+    daemon.stop().await.unwrap();
+}
