@@ -18,12 +18,17 @@ use crate::life::{Answer, Due, Life, Stage};
 use crate::position::PositionFile;
 use crate::settings::{ChannelSpec, OnShutdown, Settings};
 use crate::show::{Failed, Show};
-use crate::source::Source;
+use crate::source::{Feed, Source};
+use crate::wall::wall_ms;
 
 /// How often deadlines are looked at and gauges are set. Everything it decides is measured in seconds.
 const TICK: Duration = Duration::from_millis(250);
 /// How long workers may take to drain when the daemon stops; the whole stop may take five seconds.
 const DRAIN_MAX: Duration = Duration::from_secs(2);
+/// Media that does not come for so long has stalled; encoders send many frames a second.
+const STALLED: Duration = Duration::from_millis(700);
+/// How long before a segment is overdue its stalled epoch is closed: for the next tick, and for the worker to drain.
+const OVERDUE_MARGIN: Duration = Duration::from_millis(500);
 /// How long ended playlists stay to be seen, so that every player learns of the end and can play it out.
 const ENDED_KEPT: Duration = Duration::from_secs(600);
 
@@ -137,6 +142,8 @@ impl Channel {
             }
             None => {}
         }
+        self.close_overdue(now);
+        self.fill_gap().await;
         if self.source.as_mut().is_some_and(|source| source.is_pictureless(now)) {
             warn!(channel = self.spec.name, "publisher is connected but has sent no picture to begin with");
         }
@@ -147,6 +154,33 @@ impl Channel {
         self.report(now);
     }
 
+    /// A segment must not be waited for longer than one and a half target durations (rfc8216bis 6.2.1): when media
+    /// stalls for so long, what there is of it is published, and gaps follow.
+    fn close_overdue(&mut self, now: Instant) {
+        let (Stage::On { last_media, .. }, Some(show), Some(source)) = (self.life.stage(), &self.show, &self.source)
+        else {
+            return;
+        };
+        let target = Duration::from_secs(self.settings.packager.target_duration_s().into());
+        let stalled = now.duration_since(last_media) >= STALLED;
+        if stalled && matches!(source.feed, Feed::Running) && show.segment_age(now) + OVERDUE_MARGIN >= target * 3 / 2 {
+            warn!(channel = self.spec.name, "input stalled: the segment is closed and a gap begins");
+            self.close_feed();
+        }
+    }
+
+    /// While nothing comes the playlists say so. Nothing is said of the time that a source which is just opening covers.
+    async fn fill_gap(&mut self) {
+        let opening = self.source.as_ref().and_then(|source| match &source.feed {
+            Feed::Opening(opening) => Some(opening.wall_start_ms),
+            Feed::Waiting | Feed::Running => None,
+        });
+        if let Some(show) = &mut self.show {
+            let now = wall_ms();
+            show.fill(opening.map_or(now, |start| start.min(now))).await;
+        }
+    }
+
     fn report(&self, now: Instant) {
         let channel = self.spec.name.clone();
         let on = matches!(self.life.stage(), Stage::On { .. });
@@ -155,8 +189,7 @@ impl Channel {
             gauge!("weir_playlist_age_seconds", "channel" => channel.clone()).set(show.age(now));
             let counters = show.counters();
             gauge!("weir_segments", "channel" => channel.clone()).set(counters.segments as f64);
-            gauge!("weir_boundary_mismatches", "channel" => channel.clone()).set(counters.boundary_mismatches as f64);
-            gauge!("weir_segments_cut_short", "channel" => channel).set(counters.segments_dropped as f64);
+            gauge!("weir_parts_dropped", "channel" => channel).set(counters.parts_dropped as f64);
         }
     }
 

@@ -13,6 +13,7 @@ use weir_packager::Snapshot;
 use crate::channel::Channel;
 use crate::gate::Gate;
 use crate::settings::{ChannelSpec, Settings};
+use crate::stages;
 
 /// Publishers that may wait for a channel's answer. One sends, one may knock; more only while under attack.
 const WAITING_MAX: usize = 16;
@@ -118,6 +119,7 @@ impl Channels {
 
 /// Describes the metrics of this crate.
 pub fn describe_metrics() {
+    stages::describe_metrics();
     describe_counter!("weir_publishers_total", "Publishers accepted, by channel.");
     describe_counter!("weir_channel_failures_total", "Faults that ended a channel's task, by channel.");
     describe_counter!("weir_timestamp_jumps_total", "Source timestamps that jumped, by channel.");
@@ -125,10 +127,6 @@ pub fn describe_metrics() {
     describe_counter!("weir_drops_total", "Frames dropped, by stage and reason.");
     describe_gauge!("weir_channel_publishing", "1 while a publisher is connected, by channel.");
     describe_gauge!("weir_segments", "Segments published in the running presentation, by channel.");
-    describe_gauge!("weir_boundary_mismatches", "Segment boundaries without a keyframe, by channel.");
-    describe_gauge!(
-        "weir_segments_cut_short",
-        "Segments of one rendition dropped because another had none, by channel."
-    );
+    describe_gauge!("weir_parts_dropped", "Parts of one rendition dropped because another had none, by channel.");
     describe_gauge!("weir_playlist_age_seconds", "Seconds since the playlists last changed, by channel.");
 }

@@ -15,7 +15,9 @@ mod position;
 mod settings;
 mod show;
 mod source;
+mod stages;
 mod timeline;
+mod wall;
 
 pub use channels::{Channels, OpenError, describe_metrics};
 pub use settings::{ChannelSpec, OnShutdown, Settings};

@@ -3,14 +3,16 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 use weir_ladder::{Output, Worker, WorkerFailure};
+use weir_media::{Frame, MEDIA_HZ, TrackFormat, TrackKind};
 use weir_packager::{Counters, Epoch, EpochError, FormatError, Packager, PushError, Snapshot};
 
 use crate::position::PositionFile;
+use crate::stages::Stages;
 
 /// How many workers may run for one channel: one that is fed, and those that still drain because the
 /// source broke off twice within moments. Beyond that the oldest is cut short.
@@ -20,12 +22,18 @@ const WORKERS_MAX: usize = 3;
 /// gives up on it.
 const FIRST_SEGMENTS: u64 = 2;
 
+/// Index of the best rendition of an epoch.
+const BEST: usize = 0;
+
 /// One run of a worker.
 struct Running {
     worker: Worker,
     epoch: Option<Epoch>,
     started: Instant,
     finishing: bool,
+    stages: Stages,
+    /// Timescale of the best rendition, once its format is known.
+    timescale: Option<u32>,
 }
 
 /// The worker that is fed has failed.
@@ -77,6 +85,8 @@ pub struct Show {
     epochs: VecDeque<Running>,
     snapshots: Arc<watch::Sender<Option<Arc<Snapshot>>>>,
     published: Instant,
+    /// The segment that is to be finished next, and since when it is.
+    segment: (u64, Instant),
     /// Until there is enough to begin with.
     held_back: bool,
 }
@@ -91,8 +101,9 @@ impl Show {
         snapshots: Arc<watch::Sender<Option<Arc<Snapshot>>>>,
     ) -> Self {
         let channel = channel.to_owned();
-        let (epochs, published, held_back) = (VecDeque::new(), Instant::now(), false);
-        Self { channel, packager, position, segment_ms, epochs, snapshots, published, held_back }
+        let (epochs, now, held_back) = (VecDeque::new(), Instant::now(), false);
+        let (published, segment) = (now, (0, now));
+        Self { channel, packager, position, segment_ms, epochs, snapshots, published, segment, held_back }
     }
 
     /// Lets nothing be seen before there is enough to begin with. For a presentation without a past.
@@ -108,12 +119,27 @@ impl Show {
             warn!(channel = self.channel, "source broke off too often: an epoch is cut short");
             self.drop_front();
         }
-        self.epochs.push_back(Running { worker, epoch: Some(epoch), started: Instant::now(), finishing: false });
+        let (started, stages) = (Instant::now(), Stages::default());
+        let epoch = Some(epoch);
+        self.epochs.push_back(Running { worker, epoch, started, finishing: false, stages, timescale: None });
     }
 
     /// The worker that takes the source's frames, if one does.
     pub fn fed(&mut self) -> Option<&mut Worker> {
-        self.epochs.back_mut().filter(|running| !running.finishing).map(|running| &mut running.worker)
+        self.fed_epoch().map(|running| &mut running.worker)
+    }
+
+    /// Gives a frame that has just come to the worker that takes the source's frames.
+    pub fn send(&mut self, frame: Frame, now: Instant) {
+        let Some(running) = self.fed_epoch() else { return };
+        if frame.kind == TrackKind::Video {
+            running.stages.arrived(frame.pts, now);
+        }
+        running.worker.send(frame);
+    }
+
+    fn fed_epoch(&mut self) -> Option<&mut Running> {
+        self.epochs.back_mut().filter(|running| !running.finishing)
     }
 
     /// Lets the fed worker drain: its source has ended.
@@ -132,6 +158,20 @@ impl Show {
     /// Seconds since the playlists last changed.
     pub fn age(&self, now: Instant) -> f64 {
         now.duration_since(self.published).as_secs_f64()
+    }
+
+    /// How long the segment that comes next has been waited for.
+    pub fn segment_age(&self, now: Instant) -> Duration {
+        now.duration_since(self.segment.1)
+    }
+
+    /// Says that nothing came until `wall_ms` (milliseconds since the Unix epoch): the playlists go on with gaps, up
+    /// to where the next epoch begins.
+    pub async fn fill(&mut self, wall_ms: i64) {
+        let pending = self.epochs.front().and_then(|running| running.epoch.as_ref());
+        let until = pending.map_or(wall_ms, |epoch| epoch.wall_start_ms.min(wall_ms));
+        self.packager.fill(until);
+        self.publish().await;
     }
 
     /// What the packager counted.
@@ -159,9 +199,21 @@ impl Show {
         match output {
             Output::Format { rendition, format } => {
                 self.begin_front()?;
+                if let (BEST, TrackFormat::Video { frame_rate, .. }, Some(front)) =
+                    (rendition, &format, self.epochs.front_mut())
+                {
+                    front.timescale = Some(frame_rate.timescale());
+                }
                 self.packager.set_format(rendition, format)?;
             }
-            Output::Frame { rendition, frame } => self.packager.push(rendition, frame)?,
+            Output::Frame { rendition, frame } => {
+                if let (BEST, Some(front)) = (rendition, self.epochs.front())
+                    && let Some(timescale) = front.timescale
+                {
+                    front.stages.encoded(frame.pts * MEDIA_HZ / i64::from(timescale), Instant::now());
+                }
+                self.packager.push(rendition, frame)?;
+            }
             Output::Stats(_) => {}
             Output::Finished => self.drop_front(),
         }
@@ -194,7 +246,7 @@ impl Show {
         if self.held_back {
             return;
         }
-        let Some(snapshot) = self.packager.take_snapshot() else { return };
+        let Some(snapshot) = self.packager.take_snapshot(Instant::now()) else { return };
         let position = self.packager.position();
         if !self.position.covers(&position) {
             let segment_ms = self.segment_ms;
@@ -204,7 +256,14 @@ impl Show {
                 error!(channel = self.channel, error = %e, "cannot reserve sequence numbers on disk");
             }
         }
-        self.published = Instant::now();
+        let now = Instant::now();
+        self.published = now;
+        if snapshot.edge.next_msn != self.segment.0 {
+            self.segment = (snapshot.edge.next_msn, now);
+        }
+        if let (Some(pts), Some(front)) = (self.packager.last_picture(MEDIA_HZ), self.epochs.front()) {
+            front.stages.closed(pts, now);
+        }
         self.snapshots.send_replace(Some(snapshot));
     }
 

@@ -1,12 +1,12 @@
 //! A publisher's stream on its way to a worker: placed on a timeline, held back until the frame rate is
 //! known, then fed.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use tracing::info;
 use weir_ingest::Publication;
 use weir_ladder::{Job, RateFinder, Worker, plan};
-use weir_media::{AudioParams, Frame, FrameRate, SourceClock, TrackKind, VideoParams};
+use weir_media::{AudioParams, Frame, FrameRate, MEDIA_HZ, SourceClock, TrackKind, VideoParams};
 use weir_packager::{Epoch, RenditionSpec, SegmentGrid};
 
 use crate::settings::{ChannelSpec, Settings};
@@ -53,7 +53,8 @@ pub struct Opening {
     pub worker: Worker,
     frames: Vec<Frame>,
     finder: RateFinder,
-    wall_start_ms: i64,
+    /// Wall clock of instant 0.
+    pub wall_start_ms: i64,
 }
 
 /// An epoch that is ready to run.
@@ -85,21 +86,21 @@ impl Source {
 }
 
 impl Opening {
-    /// Begins an epoch at this moment with a worker that was just started.
-    pub fn new(worker: Worker, video: &VideoParams, claimed_millihertz: Option<u64>) -> Self {
-        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self {
-            worker,
-            frames: Vec::new(),
-            finder: RateFinder::new(video.sps.declared_rate, claimed_millihertz),
-            wall_start_ms: i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX),
-        }
+    /// Begins an epoch at this moment, `wall_ms`, with a worker that was just started.
+    pub fn new(worker: Worker, video: &VideoParams, claimed_millihertz: Option<u64>, wall_ms: i64) -> Self {
+        let finder = RateFinder::new(video.sps.declared_rate, claimed_millihertz);
+        Self { worker, frames: Vec::new(), finder, wall_start_ms: wall_ms }
     }
 
-    /// Holds a frame back. Answers the frame rate once it is known.
-    pub fn hold(&mut self, frame: Frame) -> Option<FrameRate> {
+    /// Holds a frame back that came at `wall_ms`. Answers the frame rate once it is known.
+    pub fn hold(&mut self, frame: Frame, wall_ms: i64) -> Option<FrameRate> {
         let found = match frame.kind {
-            TrackKind::Video => self.finder.push(frame.dts),
+            TrackKind::Video => {
+                // What an encoder made while it connected comes late and in a heap; the picture that was least
+                // delayed tells best when instant 0 was.
+                self.wall_start_ms = self.wall_start_ms.min(wall_ms - frame.pts * 1000 / MEDIA_HZ);
+                self.finder.push(frame.dts)
+            }
             TrackKind::Audio => None,
         };
         self.frames.push(frame);

@@ -2,26 +2,27 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use metrics::gauge;
-
-use crate::config::Limits;
 use crate::meters::Refusal;
 
-/// Counts open connections, all and by address.
-#[derive(Debug, Default)]
+/// Counts what is open of a kind, in all and by client, against two limits.
+#[derive(Debug)]
 pub(crate) struct Admission {
     open: Mutex<Open>,
+    max: usize,
+    per_client_max: usize,
+    /// What to refuse with at either limit.
+    refusals: (Refusal, Refusal),
 }
 
 #[derive(Debug, Default)]
 struct Open {
     total: usize,
     by_client: HashMap<IpAddr, usize>,
-    /// Whether the log knows that no more connections are taken.
+    /// Whether the log knows that no more are taken.
     full: bool,
 }
 
-/// The place of one connection; dropping it gives the place back.
+/// A place; dropping it gives it back.
 #[derive(Debug)]
 pub(crate) struct Admitted {
     admission: Arc<Admission>,
@@ -29,25 +30,33 @@ pub(crate) struct Admitted {
 }
 
 impl Admission {
-    /// A place for a connection from `peer`, or why there is none.
-    pub(crate) fn admit(self: &Arc<Self>, peer: SocketAddr, limits: &Limits) -> Result<Admitted, Refusal> {
+    pub(crate) fn new(max: usize, per_client_max: usize, refusals: (Refusal, Refusal)) -> Self {
+        Self { open: Mutex::default(), max, per_client_max, refusals }
+    }
+
+    /// A place for `peer`, or why there is none.
+    pub(crate) fn admit(self: &Arc<Self>, peer: SocketAddr) -> Result<Admitted, Refusal> {
         let client = client(peer.ip());
         let mut open = self.lock();
-        if open.total >= limits.connections_max {
+        if open.total >= self.max {
             // Said once per time that the limit is reached: at the limit every further client would repeat it.
             if !std::mem::replace(&mut open.full, true) {
-                tracing::warn!(connections_max = limits.connections_max, "no more HTTP connections are taken");
+                tracing::warn!(max = self.max, limit = self.refusals.0.label(), "an HTTP limit is reached");
             }
-            return Err(Refusal::Connections);
+            return Err(self.refusals.0);
         }
         let of_client = open.by_client.entry(client).or_default();
-        if *of_client >= limits.connections_per_address_max {
-            return Err(Refusal::ConnectionsPerAddress);
+        if *of_client >= self.per_client_max {
+            return Err(self.refusals.1);
         }
         *of_client += 1;
         open.total += 1;
-        gauge!("weir_http_connections").set(open.total as f64);
         Ok(Admitted { admission: Arc::clone(self), client })
+    }
+
+    /// How many places are taken.
+    pub(crate) fn taken(&self) -> usize {
+        self.lock().total
     }
 
     fn lock(&self) -> MutexGuard<'_, Open> {
@@ -60,7 +69,6 @@ impl Drop for Admitted {
         let mut open = self.admission.lock();
         open.total -= 1;
         open.full = false;
-        gauge!("weir_http_connections").set(open.total as f64);
         if let Some(of_client) = open.by_client.get_mut(&self.client) {
             *of_client -= 1;
             if *of_client == 0 {
@@ -83,17 +91,17 @@ fn client(address: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
 
-    fn limits() -> Limits {
-        Limits { connections_max: 3, connections_per_address_max: 2, ..Limits::default() }
+    fn admission() -> Arc<Admission> {
+        Arc::new(Admission::new(3, 2, (Refusal::Connections, Refusal::ConnectionsPerAddress)))
     }
 
     fn from(admission: &Arc<Admission>, peer: &str) -> Result<Admitted, Refusal> {
-        admission.admit(peer.parse().expect("an address"), &limits())
+        admission.admit(peer.parse().expect("an address"))
     }
 
     #[test]
     fn one_address_cannot_take_all_places() {
-        let admission = Arc::new(Admission::default());
+        let admission = admission();
         let _first = from(&admission, "192.0.2.1:1").expect("a place");
         let second = from(&admission, "[::ffff:192.0.2.1]:2").expect("a place");
         assert_eq!(from(&admission, "192.0.2.1:3").expect_err("refused"), Refusal::ConnectionsPerAddress);
@@ -105,7 +113,7 @@ mod tests {
 
     #[test]
     fn a_subscriber_of_ipv6_is_one_client() {
-        let admission = Arc::new(Admission::default());
+        let admission = admission();
         let _a = from(&admission, "[2001:db8::1]:1").expect("a place");
         let _b = from(&admission, "[2001:db8::ffff:2]:1").expect("a place");
         assert_eq!(from(&admission, "[2001:db8::3]:1").expect_err("refused"), Refusal::ConnectionsPerAddress);
@@ -114,7 +122,7 @@ mod tests {
 
     #[test]
     fn nothing_is_remembered_of_clients_that_left() {
-        let admission = Arc::new(Admission::default());
+        let admission = admission();
         drop(from(&admission, "192.0.2.1:1"));
         let open = admission.lock();
         assert_eq!((open.total, open.by_client.len()), (0, 0));

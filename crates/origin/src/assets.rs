@@ -52,11 +52,11 @@ impl Assets {
         Self { page: Asset::load(PAGE, PAGE_CACHE), hashed }
     }
 
-    pub(crate) fn page(&self, request: &HeaderMap) -> Option<Response<Bytes>> {
+    pub(crate) fn page(&self, request: &HeaderMap) -> Option<Response<Vec<Bytes>>> {
         self.page.as_ref().map(|page| page.answer(request))
     }
 
-    pub(crate) fn hashed(&self, name: &str, request: &HeaderMap) -> Option<Response<Bytes>> {
+    pub(crate) fn hashed(&self, name: &str, request: &HeaderMap) -> Option<Response<Vec<Bytes>>> {
         self.hashed.get(name).map(|asset| asset.answer(request))
     }
 }
@@ -78,7 +78,7 @@ impl Asset {
         })
     }
 
-    fn answer(&self, request: &HeaderMap) -> Response<Bytes> {
+    fn answer(&self, request: &HeaderMap) -> Response<Vec<Bytes>> {
         let gzip = self.gzip.as_ref().filter(|_| prefers_gzip(request));
         let etag = if gzip.is_some() { gzip_tag(&self.etag) } else { self.etag.clone() };
         let mut headers = HeaderMap::with_capacity(12);
@@ -87,13 +87,13 @@ impl Asset {
         insert_tag(&mut headers, &etag);
         secure_page(&mut headers);
         if not_modified(request, &etag) {
-            return assembled(StatusCode::NOT_MODIFIED, headers, Bytes::new());
+            return assembled(StatusCode::NOT_MODIFIED, headers, Vec::new());
         }
         headers.insert(header::CONTENT_TYPE, self.content_type.clone());
         if gzip.is_some() {
             headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
-        assembled(StatusCode::OK, headers, gzip.unwrap_or(&self.plain).clone())
+        assembled(StatusCode::OK, headers, vec![gzip.unwrap_or(&self.plain).clone()])
     }
 }
 

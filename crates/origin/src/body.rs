@@ -1,29 +1,44 @@
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
 
-use crate::guarded_io::Phase;
+use crate::guarded_io::OpenRequest;
 use crate::meters::{Kind, Meters};
 
 /// Bytes handed to the connection at a time. Small enough that the count of sent bytes is right to within a
-/// fraction of a second of video when a viewer leaves, large enough to cost few system calls.
-const CHUNK_BYTES: usize = 256 * 1024;
+/// fraction of a second of video when a viewer leaves, and that little is left in the queues of a reader who takes
+/// nothing; large enough to cost few system calls.
+const CHUNK_BYTES: usize = 128 * 1024;
 
 /// A body of shared bytes, which counts what the connection takes of it and says when it is done with.
 pub(crate) struct Body {
-    rest: Bytes,
+    pieces: VecDeque<Bytes>,
+    rest: usize,
     kind: Kind,
+    /// For an answer that was held: when what it waited for was published.
+    published_at: Option<Instant>,
     meters: Arc<Meters>,
-    phase: Arc<Phase>,
+    request: OpenRequest,
 }
 
 impl Body {
-    pub(crate) fn new(bytes: Bytes, kind: Kind, meters: Arc<Meters>, phase: Arc<Phase>) -> Self {
-        Self { rest: bytes, kind, meters, phase }
+    pub(crate) fn new(
+        pieces: Vec<Bytes>,
+        kind: Kind,
+        published_at: Option<Instant>,
+        meters: Arc<Meters>,
+        request: OpenRequest,
+    ) -> Self {
+        let rest = pieces.iter().map(Bytes::len).sum();
+        request.phase().body_opened();
+        let pieces = pieces.into_iter().filter(|piece| !piece.is_empty()).collect();
+        Self { pieces, rest, kind, published_at, meters, request }
     }
 }
 
@@ -33,25 +48,31 @@ impl hyper::body::Body for Body {
 
     fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let this = self.get_mut();
-        if this.rest.is_empty() {
-            return Poll::Ready(None);
+        let Some(piece) = this.pieces.front_mut() else { return Poll::Ready(None) };
+        let chunk = piece.split_to(piece.len().min(CHUNK_BYTES));
+        while this.pieces.front().is_some_and(Bytes::is_empty) {
+            this.pieces.pop_front();
         }
-        let chunk = this.rest.split_to(this.rest.len().min(CHUNK_BYTES));
+        this.rest -= chunk.len();
+        this.request.phase().taken(chunk.len());
         this.meters.sent(this.kind, chunk.len());
+        if let Some(published_at) = this.published_at.take() {
+            this.meters.first_byte(this.kind, published_at.elapsed());
+        }
         Poll::Ready(Some(Ok(Frame::data(chunk))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.rest.is_empty()
+        self.rest == 0
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.rest.len() as u64)
+        SizeHint::with_exact(self.rest as u64)
     }
 }
 
 impl Drop for Body {
     fn drop(&mut self) {
-        self.phase.answered();
+        self.request.phase().body_closed();
     }
 }

@@ -1,13 +1,27 @@
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
+
+use tokio_rustls::rustls::ServerConfig;
 
 /// What an [`Origin`](crate::Origin) is started with.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Address and port to listen on; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// HTTPS, if wanted.
+    pub tls: Option<Tls>,
     /// What a client may cost.
     pub limits: Limits,
+}
+
+/// A second listener, for HTTPS.
+#[derive(Debug, Clone)]
+pub struct Tls {
+    /// Address and port to listen on; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// From [`tls_config`](crate::tls_config) or [`self_signed`](crate::self_signed).
+    pub config: Arc<ServerConfig>,
 }
 
 /// What clients may cost, each and together.
@@ -18,6 +32,15 @@ pub struct Limits {
     /// Connections at a time from one IPv4 address or one IPv6 /64, which is what one subscriber gets. A
     /// browser opens up to six, and a whole office may sit behind one address.
     pub connections_per_address_max: usize,
+    /// Requests at a time that wait for what is not published yet. Each takes some kilobytes and, over HTTP/2, no
+    /// connection of its own.
+    pub waiters_max: usize,
+    /// Of these, from one address: as above. A viewer has two or three.
+    pub waiters_per_address_max: usize,
+    /// Requests at a time on one HTTP/2 connection. A player has a few; a cache in front has many.
+    pub streams_per_connection_max: u32,
+    /// How long the TLS handshake may take.
+    pub handshake_timeout: Duration,
     /// How long a request head may take from its first byte, or from the accept for the first one.
     pub header_timeout: Duration,
     /// How long a connection may stay open between two requests. Longer than any segment, so that a player
@@ -41,6 +64,10 @@ impl Default for Limits {
         Self {
             connections_max: 8192,
             connections_per_address_max: 512,
+            waiters_max: 100_000,
+            waiters_per_address_max: 1000,
+            streams_per_connection_max: 256,
+            handshake_timeout: Duration::from_secs(10),
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(60),
             write_stall_timeout: Duration::from_secs(20),

@@ -2,60 +2,93 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::header::CONTENT_LENGTH;
-use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{HeaderMap, Method, Request, Response};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper::{HeaderMap, Method, Request, Response, Version};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
+use weir_packager::Snapshot;
 
+use crate::admission::Admission;
 use crate::body::Body;
 use crate::config::Limits;
-use crate::guarded_io::{GuardedIo, Phase};
+use crate::guarded_io::{GuardedIo, OpenRequest, Phase};
+use crate::hold::{Held, Released};
 use crate::meters::{Meters, Refusal};
-use crate::site::{Answer, Site};
+use crate::site::{Answer, Reply, Site, unavailable};
 
 /// The smallest buffer that hyper takes.
 const HEADER_BYTES_FLOOR: usize = 8192;
+/// What an HTTP/2 client may send before it is told to go on: requests have no bodies here.
+const WINDOW_BYTES: u32 = 64 * 1024;
+/// Bytes of a body that HTTP/2 may queue for one stream.
+const SEND_BUFFER_BYTES: usize = 256 * 1024;
+/// Streams that a client may open and reset at once before its connection is closed (CVE-2023-44487).
+const RESET_STREAMS_MAX: usize = 64;
+/// An HTTP/2 client that is silent for so long is asked whether it is still there, and has so long to answer.
+const PING_AFTER: Duration = Duration::from_secs(20);
+const PONG_WITHIN: Duration = Duration::from_secs(10);
+
+/// How hyper's connections of either version fail.
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What all connections share.
 pub(crate) struct Connections {
     pub(crate) site: Site,
     pub(crate) limits: Limits,
     pub(crate) meters: Arc<Meters>,
-    http1: http1::Builder,
+    waiters: Arc<Admission>,
+    protocols: auto::Builder<TokioExecutor>,
 }
 
 impl Connections {
     pub(crate) fn new(site: Site, limits: Limits) -> Self {
         let header_bytes = limits.header_bytes_max.max(HEADER_BYTES_FLOOR);
-        let mut http1 = http1::Builder::new();
+        let mut protocols = auto::Builder::new(TokioExecutor::new());
         // hyper's timeout runs from the end of one answer to the end of the next head, so it is the idle one.
-        http1.timer(TokioTimer::new()).header_read_timeout(limits.idle_timeout);
-        http1.max_header_size(header_bytes).max_buf_size(header_bytes);
-        Self { site, limits, meters: Arc::default(), http1 }
+        let mut http1 = protocols.http1();
+        http1.timer(TokioTimer::new()).header_read_timeout(limits.idle_timeout).max_buf_size(header_bytes);
+        let mut http2 = protocols.http2();
+        http2.timer(TokioTimer::new()).keep_alive_interval(PING_AFTER).keep_alive_timeout(PONG_WITHIN);
+        http2.max_concurrent_streams(limits.streams_per_connection_max).max_header_list_size(header_bytes as u32);
+        http2.max_pending_accept_reset_streams(RESET_STREAMS_MAX).max_local_error_reset_streams(RESET_STREAMS_MAX);
+        http2.initial_stream_window_size(WINDOW_BYTES).initial_connection_window_size(WINDOW_BYTES);
+        http2.max_send_buf_size(SEND_BUFFER_BYTES);
+        let refusals = (Refusal::Waiters, Refusal::WaitersPerAddress);
+        let waiters = Admission::new(limits.waiters_max, limits.waiters_per_address_max, refusals);
+        Self { site, limits, meters: Arc::default(), waiters: Arc::new(waiters), protocols }
     }
 
-    /// Serves one connection to its end. Once `closing` holds true the answer under way is the last.
-    pub(crate) async fn serve<S>(self: Arc<Self>, stream: S, peer: SocketAddr, mut closing: watch::Receiver<bool>)
+    /// Serves one connection to its end, in whichever version of HTTP the client begins with. Once `closing` holds
+    /// true the answer under way is the last.
+    pub(crate) async fn serve<S>(self: Arc<Self>, stream: S, peer: SocketAddr, closing: watch::Receiver<bool>)
     where
-        S: AsyncRead + AsyncWrite + Unpin,
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let phase = Arc::new(Phase::default());
         let io = TokioIo::new(GuardedIo::new(stream, &self.limits, Arc::clone(&phase)));
         let service = service_fn(|request| {
-            phase.requested();
-            let response = self.respond(&request, peer, &phase);
-            async move { Ok::<_, Infallible>(response) }
+            let open = phase.requested(request.version());
+            let (this, closing) = (Arc::clone(&self), closing.clone());
+            async move { Ok::<_, Infallible>(this.respond(request, peer, open, closing).await) }
         });
-        let mut connection = pin!(self.http1.serve_connection(io, service));
+        let mut connection = pin!(self.protocols.serve_connection(io, service));
+        let mut closing = closing.clone();
         let outcome = tokio::select! {
             outcome = connection.as_mut() => outcome,
             () = closed(&mut closing) => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+            stalled = phase.watch_streams(&self.limits) => {
+                if let Some(refusal) = stalled {
+                    return refusal.report(peer);
+                }
                 connection.as_mut().graceful_shutdown();
                 connection.await
             }
@@ -63,24 +96,83 @@ impl Connections {
         report_end(outcome, phase.cut(), peer);
     }
 
-    fn respond(&self, request: &Request<Incoming>, peer: SocketAddr, phase: &Arc<Phase>) -> Response<Body> {
-        let Answer { mut response, kind, refused } = self.site.answer(request, &self.limits);
+    async fn respond(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+        open: OpenRequest,
+        closing: watch::Receiver<bool>,
+    ) -> Response<Body> {
+        let Answer { response, kind, refused } = self.site.answer(&request, &self.limits);
         if let Some(refusal) = refused {
             refusal.report(peer);
         }
+        let is_head = request.method() == Method::HEAD;
+        let asked = Logged::new(request);
+        let asked_at = Instant::now();
+        let (mut response, snapshot) = match response {
+            Reply::Now(response) => (response, None),
+            Reply::Held(held) => {
+                let Released { response, snapshot } = self.hold(held, peer, closing).await;
+                (response, snapshot)
+            }
+        };
         self.meters.answered(kind, response.status());
-        tracing::debug!(%peer, method = %request.method(), path = request.uri().path(), status = response.status().as_u16(), "answered");
-        if request.method() == Method::HEAD {
-            let length = response.body().len();
+        asked.answered(peer, response.status().as_u16(), asked_at);
+        if is_head {
+            let length = response.body().iter().map(bytes::Bytes::len).sum();
             state_length(response.headers_mut(), length);
-            *response.body_mut() = Bytes::new();
+            response.body_mut().clear();
         }
-        response.map(|bytes| Body::new(bytes, kind, Arc::clone(&self.meters), Arc::clone(phase)))
+        let published_at = snapshot.map(|snapshot: Arc<Snapshot>| snapshot.published_at);
+        response.map(|pieces| Body::new(pieces, kind, published_at, Arc::clone(&self.meters), open))
+    }
+
+    async fn hold(&self, held: Box<Held>, peer: SocketAddr, mut closing: watch::Receiver<bool>) -> Released {
+        let place = match self.waiters.admit(peer) {
+            Ok(place) => place,
+            Err(refusal) => {
+                refusal.report(peer);
+                return Released { response: unavailable(), snapshot: None };
+            }
+        };
+        self.meters.holds(self.waiters.taken());
+        let released = held.released(&mut closing).await;
+        drop(place);
+        self.meters.holds(self.waiters.taken());
+        released
+    }
+}
+
+/// What the log says of a request. Of a query it says nothing but the delivery directives: the rest may be secret.
+struct Logged {
+    uri: hyper::Uri,
+    version: Version,
+    method: Method,
+}
+
+impl Logged {
+    fn new(request: Request<Incoming>) -> Self {
+        let (head, _) = request.into_parts();
+        Self { uri: head.uri, version: head.version, method: head.method }
+    }
+
+    fn answered(&self, peer: SocketAddr, status: u16, asked_at: Instant) {
+        if !tracing::enabled!(tracing::Level::DEBUG) {
+            return;
+        }
+        let directives = self.uri.query().and_then(|query| crate::directives::Directives::parse(query).ok());
+        let directives = directives.unwrap_or_default();
+        let (path, held_ms) = (self.uri.path(), asked_at.elapsed().as_millis() as u64);
+        tracing::debug!(
+            %peer, method = %self.method, path, version = ?self.version, msn = directives.msn, part = directives.part,
+            skip = directives.skip, held_ms, status, "answered"
+        );
     }
 }
 
 /// Ready once the origin takes its leave.
-async fn closed(closing: &mut watch::Receiver<bool>) {
+pub(crate) async fn closed(closing: &mut watch::Receiver<bool>) {
     // The value is a lock guard, which must not live on into the last answer.
     let _ = closing.wait_for(|&closing| closing).await;
 }
@@ -94,25 +186,29 @@ fn state_length(headers: &mut HeaderMap, length: usize) {
 
 /// Counts and logs the end of a connection if the client is to blame for it. That it left, or stayed idle for
 /// too long, is ordinary.
-fn report_end(outcome: hyper::Result<()>, cut: Option<Refusal>, peer: SocketAddr) {
+fn report_end(outcome: Result<(), BoxError>, cut: Option<Refusal>, peer: SocketAddr) {
     // A stream that fails between two requests is an orderly end to hyper, so this comes first.
     if let Some(reason) = cut {
         return reason.report(peer);
     }
-    match outcome {
-        Ok(()) => {}
-        Err(error) if error.is_parse_too_large() => Refusal::HeaderBytes.report(peer),
-        Err(error) if error.is_parse() => Refusal::Malformed.report(peer),
-        Err(error) => tracing::debug!(%peer, %error, "an HTTP connection ended early"),
+    let Err(error) = outcome else { return };
+    match error.downcast_ref::<hyper::Error>() {
+        Some(error) if error.is_parse_too_large() => Refusal::HeaderBytes.report(peer),
+        Some(error) if error.is_parse() => Refusal::Malformed.report(peer),
+        _ => tracing::debug!(%peer, %error, "an HTTP connection ended early"),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
     use std::time::Duration;
 
+    use bytes::Bytes;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
     use tokio::time::{Instant, sleep};
+
+    use weir_packager::{Edge, Playlist, RenditionSnapshot};
 
     use super::*;
     use crate::{Directory, Status};
@@ -122,8 +218,12 @@ mod tests {
 
     /// A connection to an origin with default limits and metrics of [`BODY_BYTES`]. Time is paused.
     fn connect() -> DuplexStream {
+        connect_to(Directory::new())
+    }
+
+    fn connect_to(directory: Directory) -> DuplexStream {
         let status = Status { metrics: Arc::new(|| "x".repeat(BODY_BYTES)), ready: Arc::new(|| Ok(())) };
-        let connections = Arc::new(Connections::new(Site::new(Directory::new(), status), Limits::default()));
+        let connections = Arc::new(Connections::new(Site::new(directory, status), Limits::default()));
         let (near, far) = duplex(16 * 1024);
         let peer = "127.0.0.1:1".parse().expect("an address");
         tokio::spawn(async move {
@@ -131,6 +231,57 @@ mod tests {
             connections.serve(far, peer, closing).await;
         });
         near
+    }
+
+    /// A connection to an origin with the channel "a", whose one rendition has ten segments and hints at a part.
+    fn connect_live() -> (DuplexStream, watch::Sender<Option<Arc<Snapshot>>>) {
+        let playlist = Playlist { plain: "#EXTM3U\n".into(), gzip: Bytes::new(), etag: "\"a\"".to_owned() };
+        let rendition = RenditionSnapshot {
+            name: "v".to_owned(),
+            playlist: playlist.clone(),
+            delta: None,
+            iframes: None,
+            hint: Some("p1.m4s".to_owned()),
+            media: HashMap::new(),
+        };
+        let edge = Edge { next_msn: 10, parts: 0, last_parts: 0, target_duration_s: 2, part: None };
+        let (renditions, published_at) = (vec![rendition], std::time::Instant::now());
+        let snapshot = Snapshot { multivariant: playlist, renditions, edge, published_at, ended: false };
+        let (publish, source) = watch::channel(Some(Arc::new(snapshot)));
+        let directory = Directory::new();
+        directory.insert("a", source);
+        (connect_to(directory), publish)
+    }
+
+    /// Status of the answer to a GET, and the seconds that it took.
+    async fn status_of(near: &mut DuplexStream, path: &str) -> (u16, u64) {
+        let start = Instant::now();
+        near.write_all(format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes()).await.expect("taken");
+        let mut answer = Vec::new();
+        while !answer.windows(4).any(|four| four == b"\r\n\r\n") {
+            assert!(near.read_buf(&mut answer).await.expect("an answer") > 0);
+        }
+        let status = std::str::from_utf8(&answer[9..12]).expect("ASCII").parse().expect("a status");
+        (status, start.elapsed().as_secs())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_does_not_come_within_three_target_durations_is_unavailable() {
+        for path in ["/live/a/v/index.m3u8?_HLS_msn=10", "/live/a/v/p1.m4s"] {
+            let (mut near, _publish) = connect_live();
+            assert_eq!(status_of(&mut near, path).await, (503, 6), "{path}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_waits_learns_at_once_that_the_channel_is_gone() {
+        let (mut near, publish) = connect_live();
+        let gone = async {
+            sleep(Duration::from_secs(3)).await;
+            publish.send_replace(None);
+        };
+        let (answer, ()) = tokio::join!(status_of(&mut near, "/live/a/v/index.m3u8?_HLS_msn=10"), gone);
+        assert_eq!(answer, (404, 3));
     }
 
     /// Asks for something short and reads all of the answer.

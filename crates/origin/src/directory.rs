@@ -5,7 +5,7 @@ use tokio::sync::watch;
 use weir_packager::Snapshot;
 
 /// Where the newest snapshot of a channel is read; `None` while it has nothing to show.
-type Source = watch::Receiver<Option<Arc<Snapshot>>>;
+pub(crate) type Source = watch::Receiver<Option<Arc<Snapshot>>>;
 
 /// The channels by name. Clones share one table.
 #[derive(Debug, Clone, Default)]
@@ -30,8 +30,10 @@ impl Directory {
         self.channels.write().unwrap_or_else(PoisonError::into_inner).remove(name);
     }
 
-    /// What the channel shows at this moment.
-    pub(crate) fn snapshot(&self, name: &str) -> Option<Arc<Snapshot>> {
-        self.channels.read().unwrap_or_else(PoisonError::into_inner).get(name)?.borrow().clone()
+    /// What the channel shows at this moment, and where to look for what it shows next.
+    pub(crate) fn source(&self, name: &str) -> Option<(Arc<Snapshot>, Source)> {
+        let mut source = self.channels.read().unwrap_or_else(PoisonError::into_inner).get(name)?.clone();
+        let snapshot = source.borrow_and_update().clone()?;
+        Some((snapshot, source))
     }
 }

@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use hyper::Version;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use crate::config::Limits;
 use crate::meters::Refusal;
@@ -18,24 +19,88 @@ use crate::meters::Refusal;
 pub(crate) struct Phase {
     requests: AtomicU64,
     answering: AtomicBool,
+    /// Set once HTTP/2 is spoken, where bytes come all the time and heads have their own limits.
+    http2: AtomicBool,
+    /// Requests that have got no answer yet, or whose answer is under way.
+    open: AtomicU64,
+    /// Bodies begun and ended, and bytes taken of them.
+    bodies_begun: AtomicU64,
+    bodies_ended: AtomicU64,
+    bytes: AtomicU64,
     cut: OnceLock<Refusal>,
 }
 
 impl Phase {
-    /// A request head is complete.
-    pub(crate) fn requested(&self) {
+    /// A request head is complete. The request lasts until what this answers is dropped.
+    pub(crate) fn requested(self: &Arc<Self>, version: Version) -> OpenRequest {
+        if version == Version::HTTP_2 {
+            self.http2.store(true, Ordering::Relaxed);
+        }
+        self.open.fetch_add(1, Ordering::Relaxed);
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.answering.store(true, Ordering::Relaxed);
+        OpenRequest(Arc::clone(self))
     }
 
-    /// The connection has all of an answer, or has given up on it.
-    pub(crate) fn answered(&self) {
-        self.answering.store(false, Ordering::Relaxed);
+    /// The body of an answer is ready to be sent.
+    pub(crate) fn body_opened(&self) {
+        self.bodies_begun.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The connection took so many bytes of a body.
+    pub(crate) fn taken(&self, bytes: usize) {
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// The connection has all of a body, or has given up on it.
+    pub(crate) fn body_closed(&self) {
+        self.bodies_ended.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Watches over HTTP/2, where one stream may stand still while the connection lives. Returns when a body that
+    /// was there a `write_stall_timeout` ago still is and too little was taken meanwhile, or when nothing was asked
+    /// for during `idle_timeout`. Never returns for HTTP/1, whose stream has these deadlines itself.
+    pub(crate) async fn watch_streams(&self, limits: &Limits) -> Option<Refusal> {
+        let mut idle_since = Instant::now();
+        let mut requests = 0;
+        loop {
+            let (begun, bytes) = (self.bodies_begun.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed));
+            sleep(limits.write_stall_timeout).await;
+            if !self.http2.load(Ordering::Relaxed) {
+                continue;
+            }
+            let taken = self.bytes.load(Ordering::Relaxed) - bytes;
+            if self.bodies_ended.load(Ordering::Relaxed) < begun && taken < limits.write_bytes_min as u64 {
+                return Some(Refusal::WriteStall);
+            }
+            let now_requested = self.requests.load(Ordering::Relaxed);
+            if now_requested != requests || self.open.load(Ordering::Relaxed) > 0 {
+                (requests, idle_since) = (now_requested, Instant::now());
+            } else if idle_since.elapsed() >= limits.idle_timeout {
+                return None;
+            }
+        }
     }
 
     /// Why the stream ended the connection, if it did.
     pub(crate) fn cut(&self) -> Option<Refusal> {
         self.cut.get().copied()
+    }
+}
+
+/// A request that is not yet answered to the last byte.
+pub(crate) struct OpenRequest(Arc<Phase>);
+
+impl OpenRequest {
+    pub(crate) fn phase(&self) -> &Phase {
+        &self.0
+    }
+}
+
+impl Drop for OpenRequest {
+    fn drop(&mut self) {
+        self.0.answering.store(false, Ordering::Relaxed);
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -124,7 +189,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for GuardedIo<S> {
         let outcome = Pin::new(&mut this.stream).poll_read(cx, buf);
         // While an answer is under way the bytes of a pipelined request may rest in the buffer for as long
         // as the answer takes, which is no fault of the client.
-        let answering = this.phase.answering.load(Ordering::Relaxed);
+        let answering = this.phase.answering.load(Ordering::Relaxed) || this.phase.http2.load(Ordering::Relaxed);
         if outcome.is_ready() {
             if buf.filled().len() > filled && !answering && !this.header.is_set() {
                 this.header.set(this.header_timeout);

@@ -1,8 +1,9 @@
 //! The HTTP origin: playlists, media, health, metrics and the watch page.
 //!
 //! [`Directory`] holds the newest [`weir_packager::Snapshot`] of every channel; [`Origin`] answers requests
-//! out of it over HTTP/1.1. Whatever is asked for was rendered beforehand: an answer is a look-up, a few
-//! headers and a handle on shared bytes. What an answer says is decided by plain functions over the request
+//! out of it over HTTP/1.1 and HTTP/2. Whatever is asked for was rendered beforehand: an answer is a look-up, a few
+//! headers and a handle on shared bytes. What is asked for before it is there is held (`directives`, `hold`) until the
+//! next snapshot. What an answer says is decided by plain functions over the request
 //! (`site`, `live`, `assets`); sockets, limits and deadlines are in `origin`, `connection`, `guarded_io` and `admission`.
 
 mod admission;
@@ -11,19 +12,23 @@ mod body;
 mod conditional;
 mod config;
 mod connection;
+mod directives;
 mod directory;
 mod encoding;
 mod guarded_io;
 mod headers;
+mod hold;
 mod live;
 mod meters;
 mod origin;
 mod range;
 mod route;
 mod site;
+mod tls;
 
-pub use config::{Config, Limits};
+pub use config::{Config, Limits, Tls};
 pub use directory::Directory;
 pub use meters::describe_metrics;
 pub use origin::{BindError, Origin};
 pub use site::Status;
+pub use tls::{TlsError, self_signed, tls_config};

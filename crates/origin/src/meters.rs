@@ -1,8 +1,11 @@
 use std::net::SocketAddr;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use hyper::StatusCode;
-use metrics::{Counter, Unit, counter, describe_counter, describe_gauge};
+use metrics::{
+    Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
 
 /// Heads under which answers are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,12 +52,18 @@ pub(crate) enum Refusal {
     Method,
     /// Not HTTP/1.
     Malformed,
+    /// More held requests than all clients together may have.
+    Waiters,
+    /// More held requests than one address may have.
+    WaitersPerAddress,
+    /// TLS was not agreed upon, or not in time.
+    Tls,
     /// Still under way when the grace of a shutdown was over.
     Shutdown,
 }
 
 impl Refusal {
-    fn label(self) -> &'static str {
+    pub(crate) fn label(self) -> &'static str {
         match self {
             Self::Connections => "connections",
             Self::ConnectionsPerAddress => "connections_per_address",
@@ -66,6 +75,9 @@ impl Refusal {
             Self::Body => "body",
             Self::Method => "method",
             Self::Malformed => "malformed",
+            Self::Waiters => "waiters",
+            Self::WaitersPerAddress => "waiters_per_address",
+            Self::Tls => "tls",
             Self::Shutdown => "shutdown",
         }
     }
@@ -87,15 +99,22 @@ pub fn describe_metrics() {
     describe_counter!("weir_http_requests_total", "HTTP answers by kind of resource and status");
     describe_counter!("weir_http_bytes_total", Unit::Bytes, "Body bytes handed to HTTP connections, by kind");
     describe_gauge!("weir_http_connections", "Open HTTP connections");
+    describe_gauge!("weir_http_held_requests", "Requests that wait for what is not published yet");
+    describe_histogram!(
+        "weir_http_first_byte_seconds",
+        Unit::Seconds,
+        "From the publication of what a held request waited for to the first byte of its answer, by kind"
+    );
     describe_counter!("weir_http_refused_total", "HTTP connections and requests refused or cut off, by reason");
 }
 
 /// The statuses that are answered; whatever else comes is counted as "other".
-const STATUSES: [(u16, &str); 12] = [
+const STATUSES: [(u16, &str); 13] = [
     (200, "200"),
     (204, "204"),
     (206, "206"),
     (304, "304"),
+    (400, "400"),
     (404, "404"),
     (405, "405"),
     (413, "413"),
@@ -113,6 +132,9 @@ const STATUSES: [(u16, &str); 12] = [
 pub(crate) struct Meters {
     requests: [[OnceLock<Counter>; STATUSES.len()]; Kind::ALL.len()],
     bytes: [OnceLock<Counter>; Kind::ALL.len()],
+    first_byte: [OnceLock<Histogram>; Kind::ALL.len()],
+    held: OnceLock<Gauge>,
+    connections: OnceLock<Gauge>,
 }
 
 impl Meters {
@@ -129,5 +151,22 @@ impl Meters {
         self.bytes[kind as usize]
             .get_or_init(|| counter!("weir_http_bytes_total", "kind" => kind.label()))
             .increment(bytes as u64);
+    }
+
+    /// Says how many connections are open.
+    pub(crate) fn connected(&self, connections: usize) {
+        self.connections.get_or_init(|| gauge!("weir_http_connections")).set(connections as f64);
+    }
+
+    /// Says how many requests are held.
+    pub(crate) fn holds(&self, requests: usize) {
+        self.held.get_or_init(|| gauge!("weir_http_held_requests")).set(requests as f64);
+    }
+
+    /// Records how long a published change took to the first byte of an answer that waited for it.
+    pub(crate) fn first_byte(&self, kind: Kind, took: Duration) {
+        self.first_byte[kind as usize]
+            .get_or_init(|| histogram!("weir_http_first_byte_seconds", "kind" => kind.label()))
+            .record(took);
     }
 }

@@ -9,6 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
 
 use crate::admission::Admission;
 use crate::config::Config;
@@ -25,7 +26,15 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub struct Origin {
     listener: TcpListener,
     address: SocketAddr,
+    tls: Option<TlsListener>,
     connections: Arc<Connections>,
+}
+
+/// The listener for HTTPS.
+struct TlsListener {
+    listener: TcpListener,
+    address: SocketAddr,
+    acceptor: TlsAcceptor,
 }
 
 /// Why the origin cannot listen.
@@ -61,14 +70,29 @@ impl BindError {
     }
 }
 
+impl BindError {
+    /// The address that was wanted.
+    pub fn address(&self) -> SocketAddr {
+        match self {
+            Self::InUse(address) | Self::NotPermitted(address) | Self::NoSuchAddress(address) => *address,
+            Self::Other { address, .. } => *address,
+        }
+    }
+}
+
 impl Origin {
     /// Takes the address. Nothing is accepted before [`run`](Self::run).
     pub async fn bind(config: Config, directory: Directory, status: Status) -> Result<Self, BindError> {
-        let failed = |error| BindError::new(config.listen, error);
-        let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
+        let (listener, address) = bound(config.listen).await?;
+        let tls = match config.tls {
+            Some(tls) => {
+                let (listener, address) = bound(tls.listen).await?;
+                Some(TlsListener { listener, address, acceptor: tls.config.into() })
+            }
+            None => None,
+        };
         let connections = Arc::new(Connections::new(Site::new(directory, status), config.limits));
-        Ok(Self { listener, address, connections })
+        Ok(Self { listener, address, tls, connections })
     }
 
     /// The address in use, with the port that was given for port 0.
@@ -76,37 +100,85 @@ impl Origin {
         self.address
     }
 
+    /// The address in use for HTTPS, if that is served.
+    pub fn tls_local_addr(&self) -> Option<SocketAddr> {
+        self.tls.as_ref().map(|tls| tls.address)
+    }
+
     /// Serves until `shutdown` is ready; then takes no more connections, lets answers under way end for at most
     /// the grace of the limits, and returns.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         tracing::debug!(address = %self.address, "accepting");
-        let Self { listener, connections, .. } = self;
+        let Self { listener, tls, connections, .. } = self;
         let (close, closing) = watch::channel(false);
-        let admission = Arc::new(Admission::default());
+        let limits = &connections.limits;
+        let refusals = (Refusal::Connections, Refusal::ConnectionsPerAddress);
+        let admission = Arc::new(Admission::new(limits.connections_max, limits.connections_per_address_max, refusals));
         let mut tasks = JoinSet::new();
         let mut shutdown = pin!(shutdown);
         loop {
-            tokio::select! {
+            let (accepted, acceptor) = tokio::select! {
                 () = &mut shutdown => break,
-                accepted = accept(&listener) => {
-                    let Some((stream, peer)) = accepted else { continue };
-                    match admission.admit(peer, &connections.limits) {
-                        Ok(admitted) => {
-                            let serving = Arc::clone(&connections).serve(stream, peer, closing.clone());
-                            tasks.spawn(async move {
-                                serving.await;
-                                drop(admitted);
-                            });
-                        }
-                        Err(refusal) => refusal.report(peer),
-                    }
+                accepted = accept(&listener) => (accepted, None),
+                (accepted, acceptor) = accept_tls(tls.as_ref()) => (accepted, Some(acceptor)),
+                Some(ended) = tasks.join_next() => {
+                    report_panic(ended);
+                    connections.meters.connected(admission.taken());
+                    continue;
                 }
-                Some(ended) = tasks.join_next() => report_panic(ended),
+            };
+            let Some((stream, peer)) = accepted else { continue };
+            match admission.admit(peer) {
+                Ok(admitted) => {
+                    connections.meters.connected(admission.taken());
+                    let (serving, closing) = (Arc::clone(&connections), closing.clone());
+                    tasks.spawn(async move {
+                        match acceptor {
+                            None => serving.serve(stream, peer, closing).await,
+                            Some(acceptor) => serve_tls(serving, acceptor, stream, peer, closing).await,
+                        }
+                        drop(admitted);
+                    });
+                }
+                Err(refusal) => refusal.report(peer),
             }
         }
-        drop(listener);
+        drop((listener, tls));
         let _ = close.send(true);
         drain(tasks, connections.limits.shutdown_grace).await;
+    }
+}
+
+async fn bound(address: SocketAddr) -> Result<(TcpListener, SocketAddr), BindError> {
+    let failed = |error| BindError::new(address, error);
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let local = listener.local_addr().map_err(failed)?;
+    Ok((listener, local))
+}
+
+/// The next connection for HTTPS; never, where that is not served.
+async fn accept_tls(tls: Option<&TlsListener>) -> (Option<(TcpStream, SocketAddr)>, TlsAcceptor) {
+    match tls {
+        Some(tls) => (accept(&tls.listener).await, tls.acceptor.clone()),
+        None => std::future::pending().await,
+    }
+}
+
+/// Serves a connection once TLS is agreed upon.
+async fn serve_tls(
+    connections: Arc<Connections>,
+    acceptor: TlsAcceptor,
+    stream: TcpStream,
+    peer: SocketAddr,
+    closing: watch::Receiver<bool>,
+) {
+    match timeout(connections.limits.handshake_timeout, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => connections.serve(stream, peer, closing).await,
+        Ok(Err(error)) => {
+            tracing::debug!(%peer, %error, "no TLS with an HTTP client");
+            Refusal::Tls.count(1);
+        }
+        Err(_) => Refusal::Tls.report(peer),
     }
 }
 

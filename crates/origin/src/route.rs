@@ -12,6 +12,10 @@ pub(crate) enum Route<'a> {
         channel: Cow<'a, str>,
         rendition: Cow<'a, str>,
     },
+    IFrames {
+        channel: Cow<'a, str>,
+        rendition: Cow<'a, str>,
+    },
     Media {
         channel: Cow<'a, str>,
         rendition: Cow<'a, str>,
@@ -29,6 +33,7 @@ pub(crate) enum Route<'a> {
 }
 
 const PLAYLIST: &str = "index.m3u8";
+const IFRAMES: &str = "iframes.m3u8";
 
 impl<'a> Route<'a> {
     /// Reads a path as it came, still percent-encoded.
@@ -60,6 +65,7 @@ impl<'a> Route<'a> {
         Some(match (third, parts.next()) {
             (None, _) if second == PLAYLIST => Self::Multivariant { channel },
             (Some(PLAYLIST), None) => Self::MediaPlaylist { channel, rendition: decoded(second)? },
+            (Some(IFRAMES), None) => Self::IFrames { channel, rendition: decoded(second)? },
             (Some(file), None) => Self::Media { channel, rendition: decoded(second)?, file: decoded(file)? },
             _ => return None,
         })
@@ -68,7 +74,7 @@ impl<'a> Route<'a> {
     /// Under which head the answer is counted.
     pub(crate) fn kind(&self) -> Kind {
         match self {
-            Self::Multivariant { .. } | Self::MediaPlaylist { .. } => Kind::Playlist,
+            Self::Multivariant { .. } | Self::MediaPlaylist { .. } | Self::IFrames { .. } => Kind::Playlist,
             Self::Media { .. } => Kind::Media,
             Self::Watch | Self::Asset(_) | Self::Home => Kind::Page,
             Self::UnknownLive | Self::Health | Self::Ready | Self::Metrics | Self::Unknown => Kind::Other,
@@ -77,7 +83,7 @@ impl<'a> Route<'a> {
 
     /// Whether pages of other origins may read the answer.
     pub(crate) fn is_live(&self) -> bool {
-        matches!(self, Self::Multivariant { .. } | Self::MediaPlaylist { .. } | Self::Media { .. } | Self::UnknownLive)
+        matches!(self.kind(), Kind::Playlist | Kind::Media) || matches!(self, Self::UnknownLive)
     }
 }
 

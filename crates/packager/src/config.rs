@@ -1,8 +1,18 @@
 use std::fmt;
 
+/// How far behind the encoder players are to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Latency {
+    /// Segments are published in parts of half a second.
+    Low,
+    /// Segments are published whole.
+    Standard,
+}
+
 /// How long segments and playlists are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Config {
+    latency: Latency,
     segment_ms: u32,
     window_s: u32,
 }
@@ -28,15 +38,34 @@ impl Config {
     /// The longest window: an hour of a 1080p ladder is about 4 GB of memory, twice that with what left the playlist.
     pub const WINDOW_S_MAX: u32 = 3600;
 
+    /// How long a part is meant to be, in milliseconds.
+    const PART_MS: u32 = 500;
+    /// PART-TARGET in milliseconds: 24 AAC frames at 48 kHz, the shortest that holds half a second of audio, which
+    /// can be cut only between such frames. Players hold back three of them, so it is no longer than it has to be.
+    pub const PART_TARGET_MS: u32 = 512;
+
     /// Segments of about `segment_ms` milliseconds (500 to 10000) in playlists of at least `window_s` seconds (1 to 3600).
-    pub fn new(segment_ms: u32, window_s: u32) -> Result<Self, ConfigError> {
+    pub fn new(latency: Latency, segment_ms: u32, window_s: u32) -> Result<Self, ConfigError> {
         if !(Self::SEGMENT_MS_MIN..=Self::SEGMENT_MS_MAX).contains(&segment_ms) {
             return Err(ConfigError::SegmentMs(segment_ms));
         }
         if !(Self::WINDOW_S_MIN..=Self::WINDOW_S_MAX).contains(&window_s) {
             return Err(ConfigError::WindowS(window_s));
         }
-        Ok(Self { segment_ms, window_s })
+        Ok(Self { latency, segment_ms, window_s })
+    }
+
+    /// PART-TARGET in milliseconds, where segments are published in parts.
+    pub fn part_target_ms(self) -> Option<u32> {
+        (self.latency == Latency::Low).then_some(Self::PART_TARGET_MS)
+    }
+
+    /// The length of a part in which nothing comes, in milliseconds: a segment where there are no parts.
+    pub(crate) fn gap_ms(self) -> u32 {
+        match self.latency {
+            Latency::Low => Self::PART_MS.min(self.segment_ms),
+            Latency::Standard => self.segment_ms,
+        }
     }
 
     /// The wanted length of a segment in milliseconds.
@@ -112,17 +141,17 @@ mod tests {
 
     #[test]
     fn the_target_duration_is_rounded_up() {
-        let target = |ms| Config::new(ms, 60).expect("valid").target_duration_s();
+        let target = |ms| Config::new(Latency::Low, ms, 60).expect("valid").target_duration_s();
         assert_eq!([500, 1000, 1001, 2000, 10_000].map(target), [1, 1, 2, 2, 10]);
     }
 
     #[test]
     fn lengths_out_of_range_are_refused() {
-        assert_eq!(Config::new(499, 60), Err(ConfigError::SegmentMs(499)));
-        assert_eq!(Config::new(10_001, 60), Err(ConfigError::SegmentMs(10_001)));
-        assert_eq!(Config::new(2000, 0), Err(ConfigError::WindowS(0)));
+        assert_eq!(Config::new(Latency::Low, 499, 60), Err(ConfigError::SegmentMs(499)));
+        assert_eq!(Config::new(Latency::Low, 10_001, 60), Err(ConfigError::SegmentMs(10_001)));
+        assert_eq!(Config::new(Latency::Low, 2000, 0), Err(ConfigError::WindowS(0)));
         assert_eq!(
-            Config::new(2000, 3601).expect_err("too long").to_string(),
+            Config::new(Latency::Low, 2000, 3601).expect_err("too long").to_string(),
             "a playlist window of 3601 s; 1 to 3600 s are possible"
         );
     }

@@ -2,13 +2,14 @@ use std::sync::Arc;
 
 use weir_media::{Frame, TrackFormat, TrackKind};
 
-use crate::config::Session;
+use crate::config::{Config, Session};
 use crate::error::{EpochError, FormatError, PushError};
 use crate::grid::SegmentGrid;
 use crate::init::{display_size, init_section};
-use crate::packager::Counters;
-use crate::segmenter::{Packed, Plan, Segmenter};
-use crate::window::{Detail, Entry, Init, RENDITIONS_MAX, Segment, Slot, Traits, Window, media_file, segment_type};
+use crate::segmenter::{Plan, Segmenter};
+use crate::slot::Init;
+use crate::tick::{Tick, TickPart};
+use crate::window::{Detail, Entry, RENDITIONS_MAX, Traits, Window};
 
 /// One run of the ladder: a continuous timeline from instant 0.
 #[derive(Debug, Clone)]
@@ -47,7 +48,7 @@ pub(crate) struct OpenEpoch {
 }
 
 impl OpenEpoch {
-    pub(crate) fn begin(epoch: Epoch, plan: Plan, window: &Window) -> Result<Self, EpochError> {
+    pub(crate) fn begin(epoch: Epoch, config: Config, window: &Window) -> Result<Self, EpochError> {
         check_renditions(&epoch.renditions, window)?;
         if !epoch.segment.is_usable() {
             let (frames, rate) = (epoch.segment.frames_per_segment, epoch.segment.frame_rate);
@@ -55,6 +56,7 @@ impl OpenEpoch {
         }
         // PROGRAM-DATE-TIME must not run over what is published (rfc8216bis 6.2.1), whatever the wall clock did.
         let wall_ms = epoch.wall_start_ms.clamp(0, WALL_MS_MAX).max(window.wall_end_ms.unwrap_or(0));
+        let plan = Plan::new(config, epoch.segment, window.next.next_base_ms);
         let renditions = epoch.renditions.into_iter().map(|spec| Segmenter::new(spec.name, spec.kind)).collect();
         Ok(Self { plan, wall_ms, discontinuity: window.next.next_discontinuity, renditions, members: Vec::new() })
     }
@@ -65,15 +67,19 @@ impl OpenEpoch {
         rendition.set_format(&self.plan, format)
     }
 
-    pub(crate) fn push(&mut self, index: usize, frame: Frame, counters: &mut Counters) -> Result<(), PushError> {
+    pub(crate) fn parts_per_segment(&self) -> u32 {
+        self.plan.parts_per_segment()
+    }
+
+    pub(crate) fn push(&mut self, index: usize, frame: Frame) -> Result<(), PushError> {
         let count = self.renditions.len();
         let rendition = self.renditions.get_mut(index).ok_or(PushError::UnknownRendition { index, count })?;
-        let result = rendition.push(&self.plan, frame, counters);
-        if let Err(PushError::Lagging { segments, .. }) = result
+        let result = rendition.push(&self.plan, frame);
+        if let Err(PushError::Lagging { parts, .. }) = result
             && let Some(slowest) = self.renditions.iter().min_by_key(|rendition| rendition.closed.len())
         {
-            let segments = segments - slowest.closed.len();
-            return Err(PushError::Lagging { rendition: slowest.name.clone(), segments });
+            let parts = parts - slowest.closed.len();
+            return Err(PushError::Lagging { rendition: slowest.name.clone(), parts });
         }
         result
     }
@@ -81,9 +87,9 @@ impl OpenEpoch {
     /// Closes what is open in every rendition, and makes all end together: media that goes on in one rendition while
     /// another has ended would be a hole in the other, at which players stall. Answers the frames dropped for that.
     pub(crate) fn finish(&mut self) -> u64 {
-        self.renditions.iter_mut().for_each(Segmenter::finish);
-        let slots = self.renditions.iter().map(|rendition| rendition.closed.len()).min().unwrap_or(0);
-        let Some(last) = slots.checked_sub(1) else { return 0 };
+        self.renditions.iter_mut().for_each(|rendition| rendition.finish(&self.plan));
+        let parts = self.renditions.iter().map(|rendition| rendition.closed.len()).min().unwrap_or(0);
+        let Some(last) = parts.checked_sub(1) else { return 0 };
         let ends = self.renditions.iter().filter_map(|rendition| rendition.end_of(last));
         let sooner = |a: &(u64, u32), b: &(u64, u32)| {
             (u128::from(a.0) * u128::from(b.1)).cmp(&(u128::from(b.0) * u128::from(a.1)))
@@ -92,15 +98,19 @@ impl OpenEpoch {
         self.renditions.iter_mut().map(|rendition| rendition.shorten(last, end)).sum()
     }
 
-    /// Finished segments that some other rendition has not got.
+    /// When the last picture published is shown, in ticks of `hz`.
+    pub(crate) fn last_picture(&self, hz: i64) -> Option<i64> {
+        self.renditions.first()?.last_packed(hz)
+    }
+
+    /// Finished parts that some other rendition has not got.
     pub(crate) fn unpublished(&self) -> u64 {
         self.renditions.iter().map(|rendition| rendition.closed.len() as u64).sum()
     }
 
-    /// The next segment of all renditions together, once each has closed it, and the media time of its end in
-    /// milliseconds. Enters the renditions into the window with the first one, so that an epoch which never got that
-    /// far leaves no trace.
-    pub(crate) fn take_slot(&mut self, session: &Session, window: &mut Window) -> Option<(Slot, u64)> {
+    /// The next part of all renditions together, once each has closed it. Enters the renditions into the window with
+    /// the first one, so that an epoch which never got that far leaves no trace.
+    pub(crate) fn take_tick(&mut self, session: &Session, window: &mut Window) -> Option<Tick> {
         if self.renditions.iter().any(|rendition| rendition.closed.is_empty()) {
             return None;
         }
@@ -108,17 +118,15 @@ impl OpenEpoch {
         if first {
             self.members = window.enter(&session.to_string(), self.entries()?);
         }
-        let msn = window.next.next_msn;
-        let name = format!("{session}-{msn}.m4s");
-        let mut end_ms = 0;
-        let mut segments = Vec::with_capacity(self.renditions.len());
+        // Increasing, and wrapping only after 2^32 parts.
+        let sequence = window.parts_made as u32 + 1;
+        let mut parts = Vec::with_capacity(self.renditions.len());
         for (rendition, (track, init)) in self.renditions.iter_mut().zip(&self.members) {
-            let packed = rendition.pack(&self.plan)?;
-            end_ms = end_ms.max(self.plan.base_ms + packed.end_ms);
-            segments.push((*track, placed(&name, rendition.kind, self.wall_ms, packed, init)));
+            let packed = rendition.pack(&self.plan, sequence)?;
+            parts.push(TickPart { track: *track, init: Arc::clone(init), kind: rendition.kind, packed });
         }
-        let tagged = first && self.discontinuity > 0;
-        Some((Slot { msn, discontinuity: self.discontinuity, tagged, segments }, end_ms))
+        let (tagged, discontinuity) = (first && self.discontinuity > 0, self.discontinuity);
+        Some(Tick { discontinuity, tagged, wall_ms: self.wall_ms, base_ms: self.plan.base_ms, parts })
     }
 
     /// What the window is to know of the renditions; nothing while one has no format.
@@ -141,18 +149,6 @@ fn traits_and_init(format: &TrackFormat) -> (Traits, Vec<u8>) {
         TrackFormat::Audio { params } => Detail::Audio { channels: params.channels },
     };
     (Traits { codec: format.codec_string(), detail }, init_section(format))
-}
-
-/// A segment as the window holds it. Its date is that of its own first sample, also for audio, which is cut up
-/// to half an AAC frame beside the video: so media time and wall clock agree in all renditions (rfc8216bis 6.2.4).
-fn placed(name: &str, kind: TrackKind, wall_ms: i64, packed: Packed, init: &Arc<Init>) -> Segment {
-    Segment {
-        name: name.to_owned(),
-        file: media_file(name, packed.body, segment_type(kind)),
-        init: Arc::clone(init),
-        wall_ms: wall_ms + (packed.start_us / 1000) as i64,
-        duration_us: packed.end_us - packed.start_us,
-    }
 }
 
 fn check_renditions(specs: &[RenditionSpec], window: &Window) -> Result<(), EpochError> {

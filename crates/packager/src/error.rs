@@ -145,26 +145,24 @@ pub enum PushError {
         /// The largest possible.
         max: i64,
     },
-    /// No keyframe at the start of the epoch, or none at a boundary and for too long after it.
-    #[error("the rendition {rendition} has no keyframe at frame {due}, nor up to frame {found}")]
+    /// No keyframe where a segment begins.
+    #[error("frame {due} of the rendition {rendition} begins a segment and is no keyframe")]
     KeyframeMissing {
         /// The rendition's name.
         rendition: String,
         /// The frame that should have been a keyframe, counted in the epoch from 0.
         due: u64,
-        /// The frame at which waiting ended.
-        found: u64,
     },
     /// One rendition stays behind the others.
-    #[error("the rendition {rendition} is {segments} segments behind")]
+    #[error("the rendition {rendition} is {parts} parts behind")]
     Lagging {
         /// The name of the one that stays behind.
         rendition: String,
-        /// Segments that others have finished and it has not.
-        segments: usize,
+        /// Parts that others have finished and it has not.
+        parts: usize,
     },
-    /// A segment larger than any real one.
-    #[error("a segment of the rendition {rendition} would have {found} bytes, at most {max} are possible")]
+    /// A part larger than any real one.
+    #[error("a part of the rendition {rendition} would have {found} bytes, at most {max} are possible")]
     TooLarge {
         /// The rendition's name.
         rendition: String,

@@ -1,4 +1,6 @@
-//! Segments: `styp`, then `moof` and `mdat` (ISO/IEC 14496-12, 8.8 and 8.16).
+//! Parts of segments: `styp` before the first, then `moof` and `mdat` (ISO/IEC 14496-12, 8.8 and 8.16).
+
+use std::ops::Range;
 
 use bytes::{BufMut, Bytes};
 use weir_media::TrackKind;
@@ -36,21 +38,48 @@ const TRUN_COMPOSITION: u32 = 0x800;
 const OVERHEAD_BYTES: usize = 160;
 const OVERHEAD_SAMPLE_BYTES: usize = 12;
 
-/// A segment of one chunk: one buffer, into which every sample is copied once.
-pub(crate) fn segment(sequence: u32, decode_time: u64, kind: TrackKind, ticks: u32, samples: &[Sample]) -> Bytes {
+/// A part as bytes.
+#[derive(Debug)]
+pub(crate) struct Chunk {
+    pub(crate) body: Bytes,
+    /// Where in it the `moof` begins, and where the first sample ends.
+    pub(crate) first_sample: Range<usize>,
+}
+
+/// One part of a segment: one buffer, into which every sample is copied once. `styp` stands before the first.
+pub(crate) fn part(
+    begins_segment: bool,
+    sequence: u32,
+    decode_time: u64,
+    kind: TrackKind,
+    ticks: u32,
+    samples: &[Sample],
+) -> Chunk {
     let media: usize = samples.iter().map(|sample| sample.data.len() + OVERHEAD_SAMPLE_BYTES).sum();
     let mut out = Vec::with_capacity(media + OVERHEAD_BYTES);
-    boxed(&mut out, b"styp", |out| {
-        out.extend_from_slice(b"msdh");
-        out.put_u32(0);
-        out.extend_from_slice(b"msdhcmfs");
-    });
-    append_chunk(&mut out, sequence, decode_time, kind, ticks, samples);
-    Bytes::from(out)
+    if begins_segment {
+        boxed(&mut out, b"styp", |out| {
+            out.extend_from_slice(b"msdh");
+            out.put_u32(0);
+            out.extend_from_slice(b"msdhcmfs");
+        });
+    }
+    let start = out.len();
+    let data = append_chunk(&mut out, sequence, decode_time, kind, ticks, samples);
+    let end = data + samples.first().map_or(0, |sample| sample.data.len());
+    Chunk { body: Bytes::from(out), first_sample: start..end }
 }
 
 /// Appends the `moof` and `mdat` of one run of samples, each lasting `ticks`, the first decoded at `decode_time`.
-fn append_chunk(out: &mut Vec<u8>, sequence: u32, decode_time: u64, kind: TrackKind, ticks: u32, samples: &[Sample]) {
+/// Answers where the samples begin.
+fn append_chunk(
+    out: &mut Vec<u8>,
+    sequence: u32,
+    decode_time: u64,
+    kind: TrackKind,
+    ticks: u32,
+    samples: &[Sample],
+) -> usize {
     let start = out.len();
     let mut data_offset_at = 0;
     boxed(out, b"moof", |out| {
@@ -66,9 +95,10 @@ fn append_chunk(out: &mut Vec<u8>, sequence: u32, decode_time: u64, kind: TrackK
         });
     });
     // The samples begin behind the header of the mdat that follows.
-    let data_offset = (out.len() - start + 8) as u32;
-    patch(out, data_offset_at, data_offset);
+    let data = out.len() + 8;
+    patch(out, data_offset_at, (data - start) as u32);
     boxed(out, b"mdat", |out| samples.iter().for_each(|sample| out.extend_from_slice(&sample.data)));
+    data
 }
 
 /// Appends the `trun`; answers where its data offset is to be written.

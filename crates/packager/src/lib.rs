@@ -1,8 +1,8 @@
 //! Frames to CMAF segments to HLS playlists; pure and synchronous.
 //!
 //! ```text
-//! Frame ─► Segmenter (one per rendition: cuts, writes moof+mdat) ─► OpenEpoch (waits until every rendition
-//! closed segment K) ─► Window (what the playlists list, and what they listed) ─► Snapshot
+//! Frame ─► Segmenter (one per rendition: cuts parts, writes moof+mdat) ─► OpenEpoch (waits until every rendition
+//! has finished the part) ─► Tick ─► Window (what the playlists list, and what they listed) ─► Snapshot
 //! ```
 //!
 //! No clock, no I/O, no runtime: whoever drives a [`Packager`] tells it the wall clock once per epoch and
@@ -14,6 +14,7 @@ mod epoch;
 mod error;
 mod fragment;
 mod grid;
+mod iframes;
 mod init;
 mod multivariant;
 mod packager;
@@ -23,14 +24,16 @@ mod render;
 mod restore;
 mod saved;
 mod segmenter;
+mod slot;
 mod snapshot;
+mod tick;
 mod window;
 
-pub use config::{Config, ConfigError, InvalidSession, Position};
+pub use config::{Config, ConfigError, InvalidSession, Latency, Position};
 pub use epoch::{Epoch, RenditionSpec};
 pub use error::{EpochError, FormatError, PushError};
 pub use grid::SegmentGrid;
 pub use packager::{Counters, Packager};
 pub use restore::RestoreError;
 pub use saved::SavedWindow;
-pub use snapshot::{MediaFile, Playlist, RenditionSnapshot, Snapshot};
+pub use snapshot::{Edge, MediaFile, PartGrid, Playlist, RenditionSnapshot, Snapshot};

@@ -38,6 +38,18 @@ pub(crate) fn multivariant_playlist(window: &Window) -> String {
             track.name
         );
     }
+    for track in listed() {
+        if let Detail::Video { width, height, .. } = track.traits.detail {
+            let bandwidth = advertised(track.iframe_rates.peak_bps());
+            let average = advertised(track.iframe_rates.average_bps());
+            let _ = writeln!(
+                out,
+                "#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH={bandwidth},AVERAGE-BANDWIDTH={average},CODECS=\"{}\",\
+                 RESOLUTION={width}x{height},URI=\"{}/iframes.m3u8\"",
+                track.traits.codec, track.name
+            );
+        }
+    }
     out
 }
 

@@ -1,22 +1,25 @@
 use std::sync::Arc;
+use std::time::Instant;
 
-use weir_media::{Frame, TrackFormat};
+use weir_media::{Frame, TrackFormat, TrackKind};
 
 use crate::config::{Config, InvalidSession, Position, Session};
 use crate::epoch::{Epoch, OpenEpoch};
 use crate::error::{EpochError, FormatError, PushError};
+use crate::iframes::iframe_playlist;
 use crate::multivariant::multivariant_playlist;
 use crate::playlist::media_playlist;
 use crate::restore::{RestoreError, restored};
 use crate::saved::{SavedWindow, save};
-use crate::segmenter::Plan;
-use crate::snapshot::{Playlist, RenditionSnapshot, Snapshot};
-use crate::window::Window;
+use crate::slot::Slot;
+use crate::snapshot::{Edge, PartGrid, Playlist, RenditionSnapshot, Snapshot};
+use crate::window::{Track, Window};
 
 /// One presentation: frames of all renditions in, snapshots out.
 ///
 /// The life of it: [`start_epoch`](Self::start_epoch), [`set_format`](Self::set_format) and [`push`](Self::push) for
-/// each rendition, [`end_epoch`](Self::end_epoch), and so on with the next epoch, until [`end`](Self::end).
+/// each rendition, [`end_epoch`](Self::end_epoch), [`fill`](Self::fill) while nothing comes, and so on with the next
+/// epoch, until [`end`](Self::end).
 /// After a call that may have published, store [`position`](Self::position), then show
 /// [`take_snapshot`](Self::take_snapshot).
 #[derive(Debug)]
@@ -27,20 +30,20 @@ pub struct Packager {
     epoch: Option<OpenEpoch>,
     counters: Counters,
     changed: bool,
-    /// The last one rendered; most segments leave it as it is.
+    /// Parts of a full segment of this epoch, or of the one before it.
+    parts_per_segment: u32,
+    /// The last one rendered; most parts leave it as it is.
     multivariant: Option<Playlist>,
 }
 
 /// What happened since the packager was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counters {
-    /// Media sequence numbers published.
+    /// Segments published, gaps left out.
     pub segments: u64,
-    /// Boundaries at which a video rendition had no keyframe, so that its segment was prolonged.
-    pub boundary_mismatches: u64,
-    /// Segments, each of one rendition, that were dropped at the end of an epoch because another rendition had none to go with them.
-    pub segments_dropped: u64,
-    /// Frames, each of one rendition, that were dropped from the last segment of an epoch so that all renditions end together.
+    /// Parts, each of one rendition, that were dropped at the end of an epoch because another rendition had none to go with them.
+    pub parts_dropped: u64,
+    /// Frames, each of one rendition, that were dropped from the last part of an epoch so that all renditions end together.
     pub frames_trimmed: u64,
 }
 
@@ -69,7 +72,8 @@ impl Packager {
 
     fn with_window(config: Config, session: Session, window: Window) -> Self {
         let (epoch, counters, changed) = (None, Counters::default(), false);
-        Self { config, session, window, epoch, counters, changed, multivariant: None }
+        let parts_per_segment = config.segment_ms().div_ceil(config.gap_ms());
+        Self { config, session, window, epoch, counters, changed, parts_per_segment, multivariant: None }
     }
 
     /// Begins an epoch, ending the one before it if that is still open. Its first segment follows a DISCONTINUITY
@@ -79,9 +83,9 @@ impl Packager {
         if self.window.ended {
             return Err(EpochError::Ended);
         }
-        let Position { next_msn: first_msn, next_base_ms: base_ms, .. } = self.window.next;
-        let plan = Plan { config: self.config, grid: epoch.segment, base_ms, first_msn };
-        self.epoch = Some(OpenEpoch::begin(epoch, plan, &self.window)?);
+        let epoch = OpenEpoch::begin(epoch, self.config, &self.window)?;
+        self.parts_per_segment = epoch.parts_per_segment();
+        self.epoch = Some(epoch);
         Ok(())
     }
 
@@ -94,20 +98,30 @@ impl Packager {
     /// Takes the next frame of a rendition in decoding order: frame n has `dts` = n × the format's frame ticks, from 0
     /// at the start of the epoch. Publishes what it completes. After an error the epoch should be ended.
     pub fn push(&mut self, rendition: usize, frame: Frame) -> Result<(), PushError> {
-        self.epoch.as_mut().ok_or(PushError::NoEpoch)?.push(rendition, frame, &mut self.counters)?;
+        self.epoch.as_mut().ok_or(PushError::NoEpoch)?.push(rendition, frame)?;
         self.publish();
         Ok(())
     }
 
-    /// Ends the open epoch, if there is one: what all renditions have of the last segment is published,
-    /// up to where the first of them ends, and the rest dropped.
+    /// Ends the open epoch, if there is one: what all renditions have of the last part is published,
+    /// up to where the first of them ends, and the rest dropped. The open segment is finished, be it media or a gap.
     pub fn end_epoch(&mut self) {
         if let Some(epoch) = &mut self.epoch {
             self.counters.frames_trimmed += epoch.finish();
             self.publish();
         }
         if let Some(epoch) = self.epoch.take() {
-            self.counters.segments_dropped += epoch.unpublished();
+            self.counters.parts_dropped += epoch.unpublished();
+        }
+        self.close_open();
+    }
+
+    /// Says that until `wall_ms` (milliseconds since the Unix epoch) nothing came: between two epochs the playlists
+    /// go on with gaps, so that players know that they need not wait (rfc8216bis 6.2.1). A gap is published once
+    /// its time is over. Does nothing while an epoch is open, before the first segment, and after the end.
+    pub fn fill(&mut self, wall_ms: i64) {
+        if self.epoch.is_none() && !self.window.ended && !self.window.slots.is_empty() {
+            self.changed |= self.window.fill(self.config, &self.session, wall_ms);
         }
     }
 
@@ -118,18 +132,24 @@ impl Packager {
         self.window.ended = true;
     }
 
+    fn close_open(&mut self) {
+        self.changed |= self.window.open.is_some();
+        self.window.close_open(self.config);
+        self.counters.segments = self.window.segments_published;
+    }
+
     fn publish(&mut self) {
         let Some(epoch) = &mut self.epoch else { return };
-        while let Some((slot, end_ms)) = epoch.take_slot(&self.session, &mut self.window) {
-            self.window.publish(self.config, slot, end_ms);
-            self.counters.segments += 1;
+        while let Some(tick) = epoch.take_tick(&self.session, &mut self.window) {
+            self.window.append(self.config, &self.session, tick);
             self.changed = true;
         }
+        self.counters.segments = self.window.segments_published;
     }
 
     /// The presentation as players are to see it now; `None` when nothing changed since the last call, or when there
     /// is no segment yet.
-    pub fn take_snapshot(&mut self) -> Option<Arc<Snapshot>> {
+    pub fn take_snapshot(&mut self, now: Instant) -> Option<Arc<Snapshot>> {
         if !std::mem::take(&mut self.changed) {
             return None;
         }
@@ -139,17 +159,47 @@ impl Packager {
             _ => Playlist::render(text),
         };
         self.multivariant = Some(multivariant.clone());
-        let renditions = self.window.order.iter().filter_map(|&index| {
-            let name = self.window.tracks.get(index)?.name.clone();
-            let playlist = Playlist::render(media_playlist(&self.window, self.config, index));
-            Some(RenditionSnapshot { name, playlist, media: self.window.files(index) })
-        });
-        Some(Arc::new(Snapshot { multivariant, renditions: renditions.collect(), ended: self.window.ended }))
+        let renditions = self.window.order.iter().filter_map(|&track| self.rendition(track)).collect();
+        let (edge, ended) = (self.edge(), self.window.ended);
+        Some(Arc::new(Snapshot { multivariant, renditions, edge, published_at: now, ended }))
+    }
+
+    fn rendition(&self, track: usize) -> Option<RenditionSnapshot> {
+        let (window, config) = (&self.window, self.config);
+        let Track { name, traits, .. } = window.tracks.get(track)?;
+        let texts = media_playlist(window, config, &self.session, track);
+        let is_video = traits.detail.kind() == TrackKind::Video;
+        let is_hinted = !window.ended && config.part_target_ms().is_some() && window.current.contains(&track);
+        Some(RenditionSnapshot {
+            name: name.clone(),
+            playlist: Playlist::render(texts.full),
+            delta: texts.delta.map(Playlist::render),
+            iframes: is_video.then(|| Playlist::render(iframe_playlist(window, config, track))),
+            hint: is_hinted.then(|| window.next_part_name(&self.session)),
+            media: window.files(track),
+        })
+    }
+
+    fn edge(&self) -> Edge {
+        let (window, config) = (&self.window, self.config);
+        let per_segment = self.parts_per_segment;
+        Edge {
+            next_msn: window.open.as_ref().map_or(window.next.next_msn, |open| open.msn),
+            parts: window.open.as_ref().map_or(0, Slot::parts),
+            last_parts: window.slots.back().map_or(0, Slot::parts),
+            target_duration_s: config.target_duration_s(),
+            part: config.part_target_ms().map(|target_ms| PartGrid { target_ms, per_segment }),
+        }
     }
 
     /// Where the numbers stand, everything included that [`take_snapshot`](Self::take_snapshot) would show.
     pub fn position(&self) -> Position {
         self.window.next
+    }
+
+    /// When the last picture published of the open epoch is shown, in ticks of `hz` since the epoch's instant 0.
+    pub fn last_picture(&self, hz: i64) -> Option<i64> {
+        self.epoch.as_ref()?.last_picture(hz)
     }
 
     /// What happened so far.

@@ -13,8 +13,9 @@ use crate::grid::is_usable;
 use crate::rates::Rates;
 use crate::render::{FNV_START, fnv1a};
 use crate::saved::{AUDIO, MAGIC, SavedWindow, VIDEO};
+use crate::slot::{Content, Gap, Init, Segment, Slot};
 use crate::window::{
-    Detail, Init, RENDITIONS_MAX, Removed, Segment, Slot, Track, Traits, Window, init_type, media_file, segment_type,
+    Detail, RENDITIONS_MAX, Removed, Track, Traits, Window, init_type, media_file, parts_before, segment_type,
 };
 
 /// The most slots taken back: an hour of the shortest segments, twice for what left the playlist, and some.
@@ -213,7 +214,22 @@ impl Reader {
             return Err(RestoreError::Field("rest"));
         }
         let wall_end_ms = wall_end_ms.0.then_some(wall_end_ms.1);
-        Ok(Window { tracks, order, current, slots, removed, next, wall_end_ms, media_us, longest_us, ended })
+        let (open, parts_made, segments_published) = (None, parts_before(next), 0);
+        Ok(Window {
+            tracks,
+            order,
+            current,
+            slots,
+            open,
+            removed,
+            next,
+            parts_made,
+            segments_published,
+            wall_end_ms,
+            media_us,
+            longest_us,
+            ended,
+        })
     }
 
     fn tracks(&mut self) -> Result<Vec<Track>, RestoreError> {
@@ -251,7 +267,8 @@ impl Reader {
             _ => return Err(RestoreError::Field("kind of rendition")),
         };
         let rates = Rates::resumed(self.number()?, self.number()?, self.number()?);
-        Ok(Track { name, traits: Traits { codec, detail }, rates, inits: self.u32()?, last_init: None })
+        let iframe_rates = Rates::resumed(self.number()?, self.number()?, self.number()?);
+        Ok(Track { name, traits: Traits { codec, detail }, rates, iframe_rates, inits: self.u32()?, last_init: None })
     }
 
     /// Indices of tracks, none of them twice, audio last.
@@ -275,7 +292,7 @@ impl Reader {
             if taken || !is_file_name(&name, |rest| numbered(rest, "init", ".mp4")) {
                 return Err(RestoreError::Field("name of an initialisation section"));
             }
-            let file = media_file(&name, body, init_type(kind));
+            let file = media_file(&name, vec![body], init_type(kind));
             inits.push((track, Arc::new(Init { name, file })));
         }
         Ok(inits)
@@ -285,7 +302,11 @@ impl Reader {
         let (msn, discontinuity, tagged) = (self.number()?, self.number()?, self.flag()?);
         let mut segments: Vec<(usize, Segment)> = Vec::new();
         let (mut video, mut audio) = (0, 0);
-        for _ in 0..self.count(tracks.len(), "number of renditions")? {
+        let count = self.count(tracks.len(), "number of renditions")?;
+        if count == 0 {
+            return Ok(Slot { msn, discontinuity, tagged, content: Content::Gap(self.gap(msn)?) });
+        }
+        for _ in 0..count {
             let track = self.u32()? as usize;
             let kind = tracks.get(track).map(|track| track.traits.detail.kind());
             match kind {
@@ -303,7 +324,7 @@ impl Reader {
         if video == 0 || audio != 1 {
             return Err(RestoreError::Field("set of renditions"));
         }
-        Ok(Slot { msn, discontinuity, tagged, segments })
+        Ok(Slot { msn, discontinuity, tagged, content: Content::Media(segments) })
     }
 
     fn segment(
@@ -315,6 +336,18 @@ impl Reader {
     ) -> Result<Segment, RestoreError> {
         let init = inits.get(self.u32()? as usize).filter(|(owner, _)| *owner == track);
         let (_, init) = init.ok_or(RestoreError::Field("initialisation section"))?;
+        let Gap { name, wall_ms, duration_us, parts: _ } = self.gap(msn)?;
+        let iframe = self.u32()? as usize..self.u32()? as usize;
+        let body = self.body()?;
+        if iframe.start > iframe.end || iframe.end > body.len() {
+            return Err(RestoreError::Field("range of a picture"));
+        }
+        let file = Some(media_file(&name, vec![body], segment_type(kind)));
+        Ok(Segment { name, file, init: Arc::clone(init), wall_ms, duration_us, parts: Vec::new(), iframe })
+    }
+
+    /// What a gap has, and a segment too.
+    fn gap(&mut self, msn: u64) -> Result<Gap, RestoreError> {
         let (name, wall_ms, duration_us) = (self.text()?, self.wall()?, self.number()?);
         if !is_file_name(&name, |rest| rest == format!("{msn}.m4s")) {
             return Err(RestoreError::Field("name of a segment"));
@@ -322,8 +355,7 @@ impl Reader {
         if !(1..=DURATION_US_MAX).contains(&duration_us) {
             return Err(RestoreError::Field("duration"));
         }
-        let file = media_file(&name, self.body()?, segment_type(kind));
-        Ok(Segment { name, file, init: Arc::clone(init), wall_ms, duration_us })
+        Ok(Gap { name, wall_ms, duration_us, parts: Vec::new() })
     }
 }
 

@@ -1,4 +1,4 @@
-//! A window as bytes: magic, fields in big endian, media, and a checksum over all of it. [`crate::restore`] reads it.
+//! A window as bytes, its parts left out, for they are older than a restart takes: magic, fields in big endian, media, and a checksum over all of it. [`crate::restore`] reads it.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -8,10 +8,12 @@ use bytes::{BufMut, Bytes};
 
 use crate::config::Config;
 use crate::render::{FNV_START, fnv1a};
-use crate::window::{Detail, Init, Segment, Slot, Track, Window};
+use crate::slot::{Content, Gap, Init, Segment, Slot};
+use crate::snapshot::MediaFile;
+use crate::window::{Detail, Track, Window};
 
 /// What the bytes are, and in the last byte in which version of the layout.
-pub(crate) const MAGIC: [u8; 8] = *b"weirwin\x01";
+pub(crate) const MAGIC: [u8; 8] = *b"weirwin\x02";
 /// A saved window: bytes to be written to a file and read back from it.
 pub struct SavedWindow {
     pub(crate) chunks: Vec<Bytes>,
@@ -60,7 +62,7 @@ pub(crate) fn save(config: Config, window: &Window) -> SavedWindow {
     for (track, init) in &inits {
         to.count(*track);
         to.text(&init.name);
-        to.body(&init.file.body);
+        to.body(&init.file);
     }
     to.count(window.removed.len());
     for removed in &window.removed {
@@ -75,8 +77,8 @@ pub(crate) fn save(config: Config, window: &Window) -> SavedWindow {
 /// Every initialisation section in use, once, with its track.
 fn inits(window: &Window) -> Vec<(usize, Arc<Init>)> {
     let mut inits: Vec<(usize, Arc<Init>)> = Vec::new();
-    for slot in window.removed.iter().map(|removed| &removed.slot).chain(&window.slots) {
-        for (track, segment) in &slot.segments {
+    for slot in window.all_slots() {
+        for (track, segment) in slot.segments() {
             // From the back: neighbours mostly share theirs.
             if !inits.iter().rev().any(|(_, init)| Arc::ptr_eq(init, &segment.init)) {
                 inits.push((*track, Arc::clone(&segment.init)));
@@ -109,10 +111,10 @@ impl Writer {
         self.fields.extend_from_slice(text.as_bytes());
     }
 
-    fn body(&mut self, body: &Bytes) {
-        self.count(body.len());
+    fn body(&mut self, file: &MediaFile) {
+        self.count(file.len());
         self.chunks.push(std::mem::take(&mut self.fields).into());
-        self.chunks.push(body.clone());
+        self.chunks.extend(file.pieces.iter().cloned());
     }
 
     fn track(&mut self, track: &Track) {
@@ -129,8 +131,9 @@ impl Writer {
                 self.fields.put_u8(channels);
             }
         }
-        let rates = &track.rates;
-        [rates.bytes, rates.micros, rates.peak_bps].into_iter().for_each(|field| self.fields.put_u64(field));
+        for rates in [&track.rates, &track.iframe_rates] {
+            [rates.bytes, rates.micros, rates.peak_bps].into_iter().for_each(|field| self.fields.put_u64(field));
+        }
         self.fields.put_u32(track.inits);
     }
 
@@ -138,10 +141,19 @@ impl Writer {
         self.fields.put_u64(slot.msn);
         self.fields.put_u64(slot.discontinuity);
         self.fields.put_u8(u8::from(slot.tagged));
-        self.count(slot.segments.len());
-        for (track, segment) in &slot.segments {
-            self.count(*track);
-            self.segment(segment, inits);
+        match &slot.content {
+            Content::Media(segments) => {
+                self.count(segments.len());
+                for (track, segment) in segments {
+                    self.count(*track);
+                    self.segment(segment, inits);
+                }
+            }
+            // A gap is the one slot without segments.
+            Content::Gap(gap) => {
+                self.count(0);
+                self.gap(gap);
+            }
         }
     }
 
@@ -150,7 +162,18 @@ impl Writer {
         self.text(&segment.name);
         self.fields.put_i64(segment.wall_ms);
         self.fields.put_u64(segment.duration_us);
-        self.body(&segment.file.body);
+        self.count(segment.iframe.start);
+        self.count(segment.iframe.end);
+        match &segment.file {
+            Some(file) => self.body(file),
+            None => self.count(0),
+        }
+    }
+
+    fn gap(&mut self, gap: &Gap) {
+        self.text(&gap.name);
+        self.fields.put_i64(gap.wall_ms);
+        self.fields.put_u64(gap.duration_us);
     }
 
     fn finish(mut self) -> SavedWindow {

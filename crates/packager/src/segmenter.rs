@@ -1,19 +1,17 @@
 use std::collections::VecDeque;
 
-use bytes::Bytes;
 use weir_media::{Frame, TrackFormat, TrackKind};
 
 use crate::config::Config;
 use crate::error::{FormatError, PushError};
-use crate::fragment::{Sample, segment};
+use crate::fragment::{Chunk, Sample, part};
 use crate::grid::{SegmentGrid, is_usable};
-use crate::packager::Counters;
 
 /// Segments that a rendition may have finished before the slowest one finished the first of them. The encoders
 /// of an epoch run side by side; more than this is a rendition that stands still.
-pub(crate) const AHEAD_MAX: usize = 4;
-/// The most media bytes of one segment: 10 s at 200 Mbit/s.
-const SEGMENT_BYTES_MAX: usize = 256 << 20;
+pub(crate) const AHEAD_MAX: u32 = 4;
+/// The most media bytes of one part: 10 s, which a segment can last without parts, at 200 Mbit/s.
+const PART_BYTES_MAX: usize = 256 << 20;
 /// The largest distance between presentation and decoding in ticks: the difference of two must fit into the 32 bits
 /// that a `trun` has for it.
 const COMPOSITION_MAX: i64 = (1 << 30) - 1;
@@ -23,33 +21,69 @@ const COMPOSITION_MAX: i64 = (1 << 30) - 1;
 pub(crate) struct Plan {
     pub(crate) config: Config,
     pub(crate) grid: SegmentGrid,
+    /// Frames of the grid's rate in a part; those of a whole segment where there are no parts.
+    pub(crate) frames_per_part: u32,
     /// Media time of instant 0 in milliseconds.
     pub(crate) base_ms: u64,
-    /// Media sequence number of segment 0.
-    pub(crate) first_msn: u64,
 }
 
-/// A finished segment that waits for the other renditions.
+impl Plan {
+    pub(crate) fn new(config: Config, grid: SegmentGrid, base_ms: u64) -> Self {
+        let whole = grid.frames_per_segment;
+        let frames_per_part = config.part_target_ms().map_or(whole, |target| grid.frames_per_part(target));
+        Self { config, grid, frames_per_part, base_ms }
+    }
+
+    pub(crate) fn parts_per_segment(&self) -> u32 {
+        self.grid.frames_per_segment.div_ceil(self.frames_per_part)
+    }
+
+    /// The frame of the grid's rate at which a part begins.
+    fn start_of(&self, place: Place) -> u64 {
+        let within = (place.part * self.frames_per_part).min(self.grid.frames_per_segment);
+        place.segment * u64::from(self.grid.frames_per_segment) + u64::from(within)
+    }
+
+    fn after(&self, place: Place) -> Place {
+        if place.part + 1 < self.parts_per_segment() {
+            Place { part: place.part + 1, ..place }
+        } else {
+            Place { segment: place.segment + 1, part: 0 }
+        }
+    }
+}
+
+/// A part of the epoch: the number of its segment, and its own in that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Place {
+    pub(crate) segment: u64,
+    pub(crate) part: u32,
+}
+
+/// A finished part that waits for the other renditions.
 #[derive(Debug)]
 pub(crate) struct Closed {
-    /// Its number in the epoch.
-    index: u64,
+    place: Place,
     /// Its first frame, counted in the epoch.
     start: u64,
     samples: Vec<Sample>,
 }
 
-/// A segment as bytes. Times count from instant 0 of the epoch.
+/// A part as bytes. Times count from instant 0 of the epoch.
 #[derive(Debug)]
 pub(crate) struct Packed {
-    pub(crate) body: Bytes,
+    pub(crate) chunk: Chunk,
+    /// Whether it is the last of a segment.
+    pub(crate) ends_segment: bool,
+    /// Whether decoding can begin with it.
+    pub(crate) independent: bool,
     pub(crate) start_us: u64,
     pub(crate) end_us: u64,
     /// The end, rounded up.
     pub(crate) end_ms: u64,
 }
 
-/// Cuts the frames of one rendition into segments.
+/// Cuts the frames of one rendition into parts of segments.
 #[derive(Debug)]
 pub(crate) struct Segmenter {
     pub(crate) name: String,
@@ -59,8 +93,8 @@ pub(crate) struct Segmenter {
     frames: u64,
     /// Composition offset of the first frame; taken off all, so that presentation begins with decoding.
     shift: i64,
-    /// Index of the open segment, its first frame, its samples and their bytes.
-    index: u64,
+    /// The open part: where it stands, its first frame, its samples and their bytes.
+    place: Place,
     start: u64,
     samples: Vec<Sample>,
     bytes: usize,
@@ -69,8 +103,8 @@ pub(crate) struct Segmenter {
 
 impl Segmenter {
     pub(crate) fn new(name: String, kind: TrackKind) -> Self {
-        let (samples, closed) = (Vec::new(), VecDeque::new());
-        Self { name, kind, format: None, frames: 0, shift: 0, index: 0, start: 0, samples, bytes: 0, closed }
+        let (place, samples, closed) = (Place::default(), Vec::new(), VecDeque::new());
+        Self { name, kind, format: None, frames: 0, shift: 0, place, start: 0, samples, bytes: 0, closed }
     }
 
     pub(crate) fn set_format(&mut self, plan: &Plan, format: TrackFormat) -> Result<(), FormatError> {
@@ -99,44 +133,45 @@ impl Segmenter {
         Ok(())
     }
 
-    pub(crate) fn push(&mut self, plan: &Plan, frame: Frame, counters: &mut Counters) -> Result<(), PushError> {
+    pub(crate) fn push(&mut self, plan: &Plan, frame: Frame) -> Result<(), PushError> {
         let (timescale, ticks) = self.clock().ok_or_else(|| PushError::NoFormat { rendition: self.name.clone() })?;
         let composition = self.check(&frame, ticks)?;
-        let due = plan.grid.frame_at(self.index + 1, timescale, ticks);
-        match self.kind {
-            TrackKind::Video if self.frames >= due && frame.keyframe => self.close()?,
-            TrackKind::Video if self.frames >= due => self.wait_for_keyframe(plan, due, counters)?,
-            TrackKind::Video | TrackKind::Audio => {}
+        let begins_segment = self.place.part == 0 && self.samples.is_empty();
+        if begins_segment && !frame.keyframe {
+            return Err(PushError::KeyframeMissing { rendition: self.name.clone(), due: self.frames });
         }
         let found = self.bytes + frame.data.len();
-        if found > SEGMENT_BYTES_MAX {
-            return Err(PushError::TooLarge { rendition: self.name.clone(), found, max: SEGMENT_BYTES_MAX });
+        if found > PART_BYTES_MAX {
+            return Err(PushError::TooLarge { rendition: self.name.clone(), found, max: PART_BYTES_MAX });
         }
         self.bytes = found;
         self.samples.push(Sample { data: frame.data, composition, sync: frame.keyframe });
         self.frames += 1;
-        // Audio can be cut anywhere, so that its last frame closes the segment. Video waits one frame for the proof
-        // that the next segment begins with a keyframe: until then this one can still be prolonged.
-        if self.kind == TrackKind::Audio && self.frames >= due {
-            self.close()?;
+        // Every frame lasts the same, so that a part is finished with its last frame and need not wait for the next.
+        if self.frames >= plan.grid.nearest(plan.start_of(plan.after(self.place)), timescale, ticks) {
+            let ahead_max = (AHEAD_MAX * plan.parts_per_segment()) as usize;
+            if self.closed.len() >= ahead_max {
+                return Err(PushError::Lagging { rendition: self.name.clone(), parts: self.closed.len() });
+            }
+            self.close(plan);
         }
         Ok(())
     }
 
     /// Closes what is open: the epoch ends.
-    pub(crate) fn finish(&mut self) {
+    pub(crate) fn finish(&mut self, plan: &Plan) {
         if !self.samples.is_empty() {
-            self.close_unbounded();
+            self.close(plan);
         }
     }
 
-    /// Where closed segment `at` ends, as ticks and timescale.
+    /// Where closed part `at` ends, as ticks and timescale.
     pub(crate) fn end_of(&self, at: usize) -> Option<(u64, u32)> {
         let ((timescale, ticks), closed) = (self.clock()?, self.closed.get(at)?);
         Some(((closed.start + closed.samples.len() as u64) * u64::from(ticks), timescale))
     }
 
-    /// Drops the frames of closed segment `at` that begin at `end` or later, all but its first. Answers how many.
+    /// Drops the frames of closed part `at` that begin at `end` or later, all but its first. Answers how many.
     pub(crate) fn shorten(&mut self, at: usize, end: (u64, u32)) -> u64 {
         let (Some((timescale, ticks)), Some(closed)) = (self.clock(), self.closed.get_mut(at)) else { return 0 };
         let per = u128::from(end.1) * u128::from(ticks);
@@ -146,19 +181,32 @@ impl Segmenter {
         (before - closed.samples.len()) as u64
     }
 
-    /// The oldest closed segment as bytes.
-    pub(crate) fn pack(&mut self, plan: &Plan) -> Option<Packed> {
+    /// The oldest closed part as bytes, under a number that grows with every part.
+    pub(crate) fn pack(&mut self, plan: &Plan, sequence: u32) -> Option<Packed> {
         let ((timescale, ticks), closed) = (self.clock()?, self.closed.pop_front()?);
         let start = closed.start * u64::from(ticks);
         let end = start + closed.samples.len() as u64 * u64::from(ticks);
         // Exact: video timescales are whole kilohertz, and so is the audio rate.
         let decode_time = (u128::from(plan.base_ms) * u128::from(timescale) / 1000) as u64 + start;
-        // Increasing, and wrapping only after 2^32 segments.
-        let sequence = (plan.first_msn + closed.index + 1) as u32;
-        let body = segment(sequence, decode_time, self.kind, ticks, &closed.samples);
+        let begins_segment = closed.place.part == 0;
+        let chunk = part(begins_segment, sequence, decode_time, self.kind, ticks, &closed.samples);
         // Both ends are rounded, never the length: so lengths always add up.
-        let (start_us, end_us) = (micros(start, timescale), micros(end, timescale));
-        Some(Packed { body, start_us, end_us, end_ms: millis_up(end, timescale) })
+        Some(Packed {
+            chunk,
+            ends_segment: plan.after(closed.place).part == 0,
+            independent: closed.samples.first().is_some_and(|sample| sample.sync),
+            start_us: micros(start, timescale),
+            end_us: micros(end, timescale),
+            end_ms: millis_up(end, timescale),
+        })
+    }
+
+    /// When the last frame that was [packed](Self::pack) begins, in ticks of `hz`.
+    pub(crate) fn last_packed(&self, hz: i64) -> Option<i64> {
+        let (timescale, ticks) = self.clock()?;
+        let next = self.closed.front().map_or(self.start, |closed| closed.start);
+        let last = next.checked_sub(1)? * u64::from(ticks);
+        Some((i128::from(last) * i128::from(hz) / i128::from(timescale)) as i64)
     }
 
     /// Timescale and ticks of a frame.
@@ -181,42 +229,16 @@ impl Segmenter {
             return Err(PushError::Composition { rendition: rendition(), found: offset, max: COMPOSITION_MAX });
         }
         if self.frames == 0 {
-            if !frame.keyframe {
-                return Err(PushError::KeyframeMissing { rendition: rendition(), due: 0, found: 0 });
-            }
             self.shift = offset;
         }
         Ok((offset - self.shift) as i32)
     }
 
-    /// A boundary without a keyframe: the segment goes on to the next one, while TARGETDURATION and the boundary
-    /// after this one allow it.
-    fn wait_for_keyframe(&self, plan: &Plan, due: u64, counters: &mut Counters) -> Result<(), PushError> {
-        if self.frames == due {
-            counters.boundary_mismatches += 1;
-        }
-        let (timescale, ticks) = self.clock().unwrap_or((1, 1));
-        let longer = self.frames + 1;
-        let next_due = plan.grid.frame_at(self.index + 2, timescale, ticks);
-        if longer < next_due && fits(plan.config, longer - self.start, timescale, ticks) {
-            return Ok(());
-        }
-        Err(PushError::KeyframeMissing { rendition: self.name.clone(), due, found: self.frames })
-    }
-
-    fn close(&mut self) -> Result<(), PushError> {
-        if self.closed.len() >= AHEAD_MAX {
-            return Err(PushError::Lagging { rendition: self.name.clone(), segments: self.closed.len() });
-        }
-        self.close_unbounded();
-        Ok(())
-    }
-
-    fn close_unbounded(&mut self) {
+    fn close(&mut self, plan: &Plan) {
         let next = Vec::with_capacity(self.samples.len());
         let samples = std::mem::replace(&mut self.samples, next);
-        self.closed.push_back(Closed { index: self.index, start: self.start, samples });
-        self.index += 1;
+        self.closed.push_back(Closed { place: self.place, start: self.start, samples });
+        self.place = plan.after(self.place);
         self.start = self.frames;
         self.bytes = 0;
     }

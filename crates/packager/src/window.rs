@@ -3,12 +3,11 @@ use std::sync::Arc;
 
 use weir_media::{FrameRate, TrackKind};
 
-use crate::config::{Config, Position};
+use crate::config::Position;
 use crate::rates::Rates;
+use crate::slot::{Init, Segment, Slot};
 use crate::snapshot::MediaFile;
 
-/// The least number of segments in a playlist after one was removed (Apple's authoring rules, 8.11).
-const SEGMENTS_MIN: usize = 6;
 /// Renditions of one presentation, those of earlier epochs included. A ladder has four; each one costs every
 /// snapshot a playlist.
 pub(crate) const RENDITIONS_MAX: usize = 16;
@@ -19,6 +18,8 @@ pub(crate) struct Track {
     pub(crate) name: String,
     pub(crate) traits: Traits,
     pub(crate) rates: Rates,
+    /// Of what the I-frame playlist lists.
+    pub(crate) iframe_rates: Rates,
     /// Initialisation sections made so far; it numbers their names.
     pub(crate) inits: u32,
     pub(crate) last_init: Option<Arc<Init>>,
@@ -47,50 +48,6 @@ impl Detail {
     }
 }
 
-/// An initialisation section.
-#[derive(Debug)]
-pub(crate) struct Init {
-    pub(crate) name: String,
-    pub(crate) file: Arc<MediaFile>,
-}
-
-/// One media segment of one rendition.
-#[derive(Debug)]
-pub(crate) struct Segment {
-    pub(crate) name: String,
-    pub(crate) file: Arc<MediaFile>,
-    pub(crate) init: Arc<Init>,
-    /// Wall clock of its first sample, milliseconds since the Unix epoch.
-    pub(crate) wall_ms: i64,
-    pub(crate) duration_us: u64,
-}
-
-/// The segments of all renditions under one media sequence number.
-#[derive(Debug)]
-pub(crate) struct Slot {
-    pub(crate) msn: u64,
-    /// Discontinuity sequence number of its segments.
-    pub(crate) discontinuity: u64,
-    /// Whether EXT-X-DISCONTINUITY stands before it.
-    pub(crate) tagged: bool,
-    /// By index of the track; those the epoch did not produce are absent.
-    pub(crate) segments: Vec<(usize, Segment)>,
-}
-
-impl Slot {
-    pub(crate) fn segment(&self, track: usize) -> Option<&Segment> {
-        self.segments.iter().find(|(owner, _)| *owner == track).map(|(_, segment)| segment)
-    }
-
-    pub(crate) fn shortest_us(&self) -> u64 {
-        self.segments.iter().map(|(_, segment)| segment.duration_us).min().unwrap_or(0)
-    }
-
-    pub(crate) fn longest_us(&self) -> u64 {
-        self.segments.iter().map(|(_, segment)| segment.duration_us).max().unwrap_or(0)
-    }
-}
-
 /// A slot that left the playlists and whose files are still to be had until the media time `until_us`.
 #[derive(Debug)]
 pub(crate) struct Removed {
@@ -108,9 +65,15 @@ pub(crate) struct Window {
     /// Those of the running epoch, in the same order.
     pub(crate) current: Vec<usize>,
     pub(crate) slots: VecDeque<Slot>,
+    /// The segment of which parts are published, and which is not finished.
+    pub(crate) open: Option<Slot>,
     pub(crate) removed: VecDeque<Removed>,
     pub(crate) next: Position,
-    /// Wall clock at the end of the last segment.
+    /// Parts that have got a name so far, whether or not they are listed.
+    pub(crate) parts_made: u64,
+    /// Segments finished so far, gaps left out.
+    pub(crate) segments_published: u64,
+    /// Wall clock at the end of the last part.
     pub(crate) wall_end_ms: Option<i64>,
     /// Media time published so far, every second once.
     pub(crate) media_us: u64,
@@ -128,7 +91,7 @@ pub(crate) struct Entry<'a> {
 
 impl Window {
     pub(crate) fn new(next: Position) -> Self {
-        Self { next, ..Self::default() }
+        Self { next, parts_made: parts_before(next), ..Self::default() }
     }
 
     pub(crate) fn track(&self, name: &str) -> Option<&Track> {
@@ -160,15 +123,16 @@ impl Window {
     fn enter_one(&mut self, session: &str, entry: Entry<'_>) -> (usize, Arc<Init>) {
         let index = self.tracks.iter().position(|track| track.name == entry.name).unwrap_or_else(|| {
             let (name, traits) = (entry.name.to_owned(), entry.traits.clone());
-            self.tracks.push(Track { name, traits, rates: Rates::default(), inits: 0, last_init: None });
+            let (rates, iframe_rates) = (Rates::default(), Rates::default());
+            self.tracks.push(Track { name, traits, rates, iframe_rates, inits: 0, last_init: None });
             self.tracks.len() - 1
         });
         let track = &mut self.tracks[index];
-        let same = track.last_init.as_ref().filter(|init| init.file.body == entry.init).cloned();
+        let same = track.last_init.as_ref().filter(|init| init.file.pieces.concat() == entry.init).cloned();
         let init = same.unwrap_or_else(|| {
             track.inits = track.inits.saturating_add(1);
             let name = format!("{session}-init{}.mp4", track.inits);
-            let file = media_file(&name, entry.init.into(), init_type(entry.traits.detail.kind()));
+            let file = media_file(&name, vec![entry.init.into()], init_type(entry.traits.detail.kind()));
             Arc::new(Init { name, file })
         });
         track.traits = entry.traits;
@@ -176,63 +140,40 @@ impl Window {
         (index, init)
     }
 
-    /// Appends a slot, which ends at media time `end_ms`, to the playlists, and drops from their heads what is no longer due.
-    pub(crate) fn publish(&mut self, config: Config, slot: Slot, end_ms: u64) {
-        for (index, segment) in &slot.segments {
-            let bytes = segment.file.body.len() as u64;
-            self.tracks[*index].rates.add(bytes, segment.duration_us, config.target_duration_s());
-        }
-        let wall_end = slot.segments.iter().map(|(_, s)| s.wall_ms + s.duration_us.div_ceil(1000) as i64).max();
-        self.wall_end_ms = self.wall_end_ms.max(wall_end);
-        self.next = Position {
-            next_msn: slot.msn + 1,
-            next_discontinuity: slot.discontinuity + 1,
-            next_base_ms: self.next.next_base_ms.max(end_ms),
-        };
-        self.media_us += slot.shortest_us();
-        self.slots.push_back(slot);
-        self.longest_us = self.longest_us.max(self.slots.iter().map(Slot::longest_us).sum());
-        self.trim(config);
-    }
-
-    /// Drops from the head while what remains is long enough (rfc8216bis 6.2.2: never shorter than three target
-    /// durations), and forgets removed files that no player can still be asking for.
-    fn trim(&mut self, config: Config) {
-        let least_us = u64::from(config.window_s().max(3 * config.target_duration_s())) * 1_000_000;
-        let mut length_us: u64 = self.slots.iter().map(Slot::shortest_us).sum();
-        while let Some(head_us) = self.slots.front().map(Slot::shortest_us)
-            && self.slots.len() > SEGMENTS_MIN
-            && length_us - head_us >= least_us
-        {
-            length_us -= head_us;
-            if let Some(slot) = self.slots.pop_front() {
-                // "The duration of the segment plus the duration of the longest playlist" (6.2.2).
-                let until_us = self.media_us + slot.longest_us() + self.longest_us;
-                self.removed.push_back(Removed { slot, until_us });
-            }
-        }
-        while self.removed.front().is_some_and(|removed| removed.until_us <= self.media_us) {
-            self.removed.pop_front();
-        }
-    }
-
     /// The segment that stands for `track` in `slot`, and the track it belongs to: its own, or that of the next
     /// lower, else of the next higher video rendition.
     pub(crate) fn stand_in<'a>(&self, slot: &'a Slot, track: usize) -> Option<(usize, &'a Segment)> {
+        self.replacement(track, |index| slot.segment(index).map(|segment| (index, segment)))
+    }
+
+    /// The track whose media will come next in the playlist of `track`.
+    pub(crate) fn next_owner(&self, track: usize) -> Option<usize> {
+        self.replacement(track, |index| self.current.contains(&index).then_some(index))
+    }
+
+    /// What `found` has first of `track` itself, the lower video renditions from the best down, and the higher ones
+    /// from the worst up.
+    fn replacement<T>(&self, track: usize, found: impl Fn(usize) -> Option<T>) -> Option<T> {
         let at = self.order.iter().position(|&index| index == track)?;
         let kind = self.tracks.get(track)?.traits.detail.kind();
         let (higher, rest) = self.order.split_at(at);
         let alike = |index: &&usize| self.tracks.get(**index).is_some_and(|track| track.traits.detail.kind() == kind);
-        let mut candidates = rest.iter().chain(higher.iter().rev()).filter(alike);
-        candidates.find_map(|&index| slot.segment(index).map(|segment| (index, segment)))
+        rest.iter().chain(higher.iter().rev()).filter(alike).find_map(|&index| found(index))
+    }
+
+    /// Every slot that a player may ask for, the oldest first.
+    pub(crate) fn all_slots(&self) -> impl Iterator<Item = &Slot> {
+        self.removed.iter().map(|removed| &removed.slot).chain(&self.slots).chain(&self.open)
     }
 
     /// Every file of a track that a player may ask for, by name.
     pub(crate) fn files(&self, track: usize) -> HashMap<String, Arc<MediaFile>> {
-        let slots = self.removed.iter().map(|removed| &removed.slot).chain(&self.slots);
-        let mut files = HashMap::with_capacity(self.removed.len() + self.slots.len() + 1);
-        for segment in slots.filter_map(|slot| slot.segment(track)) {
-            files.insert(segment.name.clone(), Arc::clone(&segment.file));
+        let mut files = HashMap::with_capacity(self.removed.len() + 3 * self.slots.len() + 1);
+        for segment in self.all_slots().filter_map(|slot| slot.segment(track)) {
+            if let Some(file) = &segment.file {
+                files.insert(segment.name.clone(), Arc::clone(file));
+            }
+            files.extend(segment.parts.iter().map(|part| (part.name.clone(), Arc::clone(&part.file))));
             if !files.contains_key(&segment.init.name) {
                 files.insert(segment.init.name.clone(), Arc::clone(&segment.init.file));
             }
@@ -241,9 +182,16 @@ impl Window {
     }
 }
 
+/// Where a window that goes on from `next` begins to number its parts: behind all that came before, for the numbers
+/// also stand in `mfhd`, where they must grow. No segment has more than this.
+pub(crate) fn parts_before(next: Position) -> u64 {
+    const PARTS_MAX: u64 = 32;
+    next.next_msn * PARTS_MAX
+}
+
 /// A file whose name is never used again, so that the name is its entity tag too.
-pub(crate) fn media_file(name: &str, body: bytes::Bytes, content_type: &'static str) -> Arc<MediaFile> {
-    Arc::new(MediaFile { body, etag: format!("\"{name}\""), content_type })
+pub(crate) fn media_file(name: &str, pieces: Vec<bytes::Bytes>, content_type: &'static str) -> Arc<MediaFile> {
+    Arc::new(MediaFile { pieces, etag: format!("\"{name}\""), content_type })
 }
 
 /// MIME type of an initialisation section (rfc8216bis 3.1.2, Apple's authoring rules 10.4).

@@ -98,11 +98,11 @@ impl Hls {
         .await
     }
 
-    /// Fetches everything that `playlist` at `path` names.
+    /// Fetches everything that `playlist` at `path` names; gaps are left out.
     pub async fn download(&self, path: &str, playlist: MediaPlaylist) -> Result<Download> {
         let mut inits: HashMap<String, Bytes> = HashMap::new();
         let mut segments = Vec::new();
-        for segment in &playlist.segments {
+        for segment in playlist.segments.iter().filter(|segment| !segment.gap) {
             let map = resolve(path, &segment.map);
             let init = match inits.get(&map) {
                 Some(init) => init.clone(),
@@ -200,12 +200,14 @@ mod tests {
             map: "init.mp4".to_owned(),
             micros: 2_000_000,
             date_ms: msn as i64 * 2000,
+            gap: false,
         };
         MediaPlaylist {
             target_duration: 2,
             media_sequence: first,
             discontinuity_sequence: 0,
             discontinuities: 0,
+            parts: 0,
             ended: false,
             segments: (first..first + count).map(segment).collect(),
         }

@@ -84,6 +84,10 @@ impl Multivariant {
                 ("#EXT-X-VERSION", Some(n)) => once(&mut version, decimal(n)?, line)?,
                 ("#EXT-X-INDEPENDENT-SEGMENTS", None) if !independent => independent = true,
                 ("#EXT-X-MEDIA", Some(list)) => playlist.media.push(Attributes::parse(list).context(line.to_owned())?),
+                ("#EXT-X-I-FRAME-STREAM-INF", Some(list)) => {
+                    let list = Attributes::parse(list).context(line.to_owned())?;
+                    list.quoted("URI").and(list.quoted("CODECS")).context(line.to_owned())?;
+                }
                 ("#EXT-X-STREAM-INF", Some(list)) => {
                     pending = Some(Attributes::parse(list).context(line.to_owned())?);
                 }
@@ -140,6 +144,8 @@ pub struct Segment {
     pub micros: u64,
     /// EXT-X-PROGRAM-DATE-TIME in milliseconds since 1970.
     pub date_ms: i64,
+    /// EXT-X-GAP: there is nothing to be had under the URI.
+    pub gap: bool,
 }
 
 /// A media playlist (rfc8216bis 4.4.3).
@@ -153,14 +159,24 @@ pub struct MediaPlaylist {
     pub discontinuity_sequence: u64,
     /// How many EXT-X-DISCONTINUITY lines it holds.
     pub discontinuities: usize,
+    /// EXT-X-PART lines, of all segments and of the one that is not finished.
+    pub parts: usize,
     /// Whether there is an EXT-X-ENDLIST.
     pub ended: bool,
     /// In the order written.
     pub segments: Vec<Segment>,
 }
 
+/// A media playlist on its way through [`MediaPlaylist::parse`].
 #[derive(Default)]
 struct Reading {
+    control: Option<()>,
+    part_target: Option<u64>,
+    parts: usize,
+    /// Parts since the last segment.
+    open_parts: usize,
+    hint: Option<()>,
+    gap: Option<()>,
     version: Option<u64>,
     target: Option<u64>,
     sequence: Option<u64>,
@@ -220,10 +236,40 @@ impl Reading {
                 let seconds = value.strip_suffix(',').context("EXTINF without its comma, or with a title")?;
                 once(&mut self.micros, micros(seconds)?, line)
             }
+            ("#EXT-X-SERVER-CONTROL", Some(list)) => {
+                let list = Attributes::parse(list)?;
+                ensure!(list.plain("CAN-BLOCK-RELOAD")? == "YES", "no blocking reload");
+                once(&mut self.control, (), line)
+            }
+            ("#EXT-X-PART-INF", Some(list)) => {
+                once(&mut self.part_target, micros(Attributes::parse(list)?.plain("PART-TARGET")?)?, line)
+            }
+            ("#EXT-X-PART", Some(list)) => self.part(&Attributes::parse(list)?),
+            ("#EXT-X-PRELOAD-HINT", Some(list)) => {
+                ensure!(Attributes::parse(list)?.plain("TYPE")? == "PART", "a hint at something else than a part");
+                once(&mut self.hint, (), line)
+            }
+            ("#EXT-X-RENDITION-REPORT", Some(list)) => {
+                let list = Attributes::parse(list)?;
+                list.quoted("URI").and(list.number("LAST-MSN"))?;
+                Ok(())
+            }
+            ("#EXT-X-GAP", None) => once(&mut self.gap, (), line),
             ("#EXT-X-ENDLIST", None) => once(&mut self.ended, (), line),
             (uri, _) if !uri.starts_with('#') => self.segment(line),
             _ => bail!("unknown or misplaced"),
         }
+    }
+
+    fn part(&mut self, list: &Attributes) -> Result<()> {
+        let (target, micros) =
+            (self.part_target.context("no EXT-X-PART-INF before it")?, micros(list.plain("DURATION")?)?);
+        ensure!(micros > 0 && micros <= target, "a part of {micros} us, PART-TARGET is {target} us");
+        list.quoted("URI")?;
+        ensure!(self.date_ms.is_some(), "no EXT-X-PROGRAM-DATE-TIME before the first part");
+        self.parts += 1;
+        self.open_parts += 1;
+        Ok(())
     }
 
     fn segment(&mut self, uri: &str) -> Result<()> {
@@ -233,6 +279,7 @@ impl Reading {
         ensure!(!uri.contains(char::is_whitespace), "blanks in a URI");
         let first = self.discontinuity_sequence.context("no EXT-X-DISCONTINUITY-SEQUENCE before it")?;
         self.discontinuity = None;
+        self.open_parts = 0;
         self.segments.push(Segment {
             msn: self.sequence.context("no EXT-X-MEDIA-SEQUENCE before it")? + self.segments.len() as u64,
             epoch: first + self.discontinuities as u64,
@@ -240,12 +287,14 @@ impl Reading {
             map: self.map.clone().context("no EXT-X-MAP before it")?,
             micros,
             date_ms: self.date_ms.take().context("no EXT-X-PROGRAM-DATE-TIME")?,
+            gap: self.gap.take().is_some(),
         });
         Ok(())
     }
 
     fn finish(self) -> Result<MediaPlaylist> {
-        let dangling = self.micros.is_some() || self.date_ms.is_some() || self.discontinuity.is_some();
+        let begun = self.date_ms.is_some() || self.discontinuity.is_some();
+        let dangling = self.micros.is_some() || self.gap.is_some() || (begun && self.open_parts == 0);
         ensure!(!dangling, "tags of a segment that is not there");
         // EXT-X-MAP outside I-frame playlists needs 6, nothing else needs more (rfc8216bis 8).
         ensure!(self.version == Some(6), "version {:?}, wanted 6", self.version);
@@ -254,6 +303,7 @@ impl Reading {
             media_sequence: self.sequence.context("no EXT-X-MEDIA-SEQUENCE")?,
             discontinuity_sequence: self.discontinuity_sequence.context("no EXT-X-DISCONTINUITY-SEQUENCE")?,
             discontinuities: self.discontinuities,
+            parts: self.parts,
             ended: self.ended.is_some(),
             segments: self.segments,
         })

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
@@ -29,6 +29,9 @@ const REQUESTS_MAX: usize = 64;
 const END_SHOWN: Duration = Duration::from_secs(2);
 /// From the signal to the end of that, however long workers took to drain: all of it must fit in five seconds.
 const LINGER_MAX: Duration = Duration::from_millis(3500);
+/// Bounds of the histograms of delays, in seconds: fine around the 60 ms that a part may take to be readable.
+const DELAY_BUCKETS_S: [f64; 19] =
+    [0.0005, 0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.06, 0.08, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 3.0];
 /// How often the metrics recorder tidies its histograms.
 const UPKEEP: Duration = Duration::from_secs(5);
 
@@ -58,15 +61,15 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     let mut stopping = pin!(stop_signal().map_err(|e| running(&e))?);
     let metrics = record_metrics().map_err(|e| running(&e))?;
     let rtmp_config = wiring::rtmp(&config).map_err(|e| ServeError::new(Failure::Config, e))?;
+    let origin_config = wiring::origin(&config).map_err(|e| ServeError::new(Failure::Config, e))?;
     let settings = wiring::settings(&config).map_err(|e| running(&e))?;
 
     let rtmp = RtmpServer::bind(rtmp_config).await.map_err(|e| rtmp_unbound(&e))?;
     let directory = Directory::new();
     let ready = Arc::new(AtomicBool::new(false));
     let status = status(metrics, ready.clone());
-    let origin = Origin::bind(wiring::origin(&config), directory.clone(), status)
-        .await
-        .map_err(|e| unbound("[http] listen", config.http.listen, &e))?;
+    let origin =
+        Origin::bind(origin_config, directory.clone(), status).await.map_err(|e| origin_unbound(&config, &e))?;
 
     // Only now: a daemon that cannot listen must leave neither a key nor a line about one behind.
     let keys = resolve_keys(&config, &rtmp)?;
@@ -83,7 +86,12 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
         directory.insert(name, snapshots.clone());
         shown.push(snapshots);
     }
-    let addresses = (rtmp.local_addr(), rtmp.tls_local_addr(), origin.local_addr());
+    let addresses = Addresses {
+        http: origin.local_addr(),
+        https: origin.tls_local_addr(),
+        rtmp: rtmp.local_addr(),
+        rtmps: rtmp.tls_local_addr(),
+    };
     let (requests, publishers) = mpsc::channel(REQUESTS_MAX);
     let ingesting = tokio::spawn(rtmp.run(requests, stopped));
     let broadcasting = tokio::spawn(channels.run(publishers));
@@ -125,6 +133,14 @@ fn rtmp_unbound(error: &BindError) -> ServeError {
     unbound(setting, error.address, error)
 }
 
+fn origin_unbound(config: &Config, error: &weir_origin::BindError) -> ServeError {
+    let plain = config.http.listen;
+    match &config.http.tls {
+        Some(tls) if error.address() != plain => unbound("[http.tls] listen", tls.listen, error),
+        _ => unbound("[http] listen", plain, error),
+    }
+}
+
 fn unbound(setting: &str, address: SocketAddr, error: &dyn std::fmt::Display) -> ServeError {
     ServeError::new(Failure::Bind, cannot_listen(setting, address, error))
 }
@@ -147,7 +163,11 @@ fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
 }
 
 fn record_metrics() -> Result<PrometheusHandle, metrics_exporter_prometheus::BuildError> {
-    let handle = PrometheusBuilder::new().install_recorder()?;
+    let delays = |name: &str| Matcher::Full(name.to_owned());
+    let handle = PrometheusBuilder::new()
+        .set_buckets_for_metric(delays("weir_stage_seconds"), &DELAY_BUCKETS_S)?
+        .set_buckets_for_metric(delays("weir_http_first_byte_seconds"), &DELAY_BUCKETS_S)?
+        .install_recorder()?;
     weir_broadcast::describe_metrics();
     weir_ingest::describe_metrics();
     weir_ladder::describe_metrics();
@@ -182,11 +202,18 @@ fn resolve_keys(config: &Config, rtmp: &RtmpServer) -> Result<Vec<ChannelKey>, S
     Ok(keys)
 }
 
-fn announce((rtmp, rtmps, http): (SocketAddr, Option<SocketAddr>, SocketAddr)) {
-    match rtmps {
-        Some(rtmps) => info!(%http, %rtmp, %rtmps, "listening"),
-        None => info!(%http, %rtmp, "listening"),
-    }
+/// Where the daemon listens.
+struct Addresses {
+    http: SocketAddr,
+    https: Option<SocketAddr>,
+    rtmp: SocketAddr,
+    rtmps: Option<SocketAddr>,
+}
+
+fn announce(addresses: Addresses) {
+    let Addresses { http, https, rtmp, rtmps } = addresses;
+    let (https, rtmps) = (https.map(tracing::field::display), rtmps.map(tracing::field::display));
+    info!(%http, https, %rtmp, rtmps, "listening");
     notify(&[sd_notify::NotifyState::Ready]);
 }
 

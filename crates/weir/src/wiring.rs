@@ -1,5 +1,6 @@
 //! The configuration in the words of the crates that it is for.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use weir_broadcast::{ChannelSpec, OnShutdown, Settings};
@@ -34,15 +35,38 @@ pub fn rtmp(config: &Config) -> Result<RtmpConfig, TlsError> {
 }
 
 /// The origin's settings.
-pub fn origin(config: &Config) -> weir_origin::Config {
+///
+/// # Errors
+/// The certificate or its key cannot be used.
+pub fn origin(config: &Config) -> Result<weir_origin::Config, weir_origin::TlsError> {
+    let http = &config.http;
     let mut limits = weir_origin::Limits { shutdown_grace: SHUTDOWN_GRACE, ..weir_origin::Limits::default() };
-    if let Some(max) = config.http.connections_max {
-        limits.connections_max = max as usize;
+    let set = |limit: &mut usize, wanted: Option<u32>| *limit = wanted.map_or(*limit, |wanted| wanted as usize);
+    set(&mut limits.connections_max, http.connections_max);
+    set(&mut limits.connections_per_address_max, http.connections_per_address_max);
+    set(&mut limits.waiters_max, http.waiters_max);
+    set(&mut limits.waiters_per_address_max, http.waiters_per_address_max);
+    limits.streams_per_connection_max = http.streams_per_connection_max.unwrap_or(limits.streams_per_connection_max);
+    let tls = http.tls.as_ref().map(http_tls).transpose()?;
+    Ok(weir_origin::Config { listen: http.listen, tls, limits })
+}
+
+fn http_tls(tls: &config::HttpTls) -> Result<weir_origin::Tls, weir_origin::TlsError> {
+    let config = match &tls.certificate {
+        config::Certificate::Files { cert, key } => weir_origin::tls_config(cert, key)?,
+        config::Certificate::SelfSigned => weir_origin::self_signed(&names(tls.listen))?,
+    };
+    Ok(weir_origin::Tls { listen: tls.listen, config })
+}
+
+/// What a certificate for trying out is good for.
+fn names(listen: SocketAddr) -> Vec<String> {
+    let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
+    let address = listen.ip().to_string();
+    if !listen.ip().is_unspecified() && !names.contains(&address) {
+        names.push(address);
     }
-    if let Some(max) = config.http.connections_per_address_max {
-        limits.connections_per_address_max = max as usize;
-    }
-    weir_origin::Config { listen: config.http.listen, limits }
+    names
 }
 
 /// The broadcasts' settings.
@@ -55,7 +79,7 @@ pub fn settings(config: &Config) -> anyhow::Result<Settings> {
         state_dir: config.data_dir.join("channels"),
         rungs: config.ladder.rungs.clone(),
         preset: config.ladder.preset,
-        packager: weir_packager::Config::new(config.hls.segment_ms, config.hls.window_s)?,
+        packager: weir_packager::Config::new(config.hls.latency, config.hls.segment_ms, config.hls.window_s)?,
         reconnect_window: reconnect_window(config),
         on_shutdown: match config.hls.on_shutdown {
             config::OnShutdown::Resume => OnShutdown::Resume,

@@ -139,3 +139,16 @@ fn no_fault_ever_shows_a_key() {
         assert!(!said.contains("hidden"), "{fault}\n{said}");
     }
 }
+
+#[test]
+fn a_certificate_is_given_or_made() {
+    insta::assert_snapshot!(refusal(&format!("[http.tls]\nlisten = \"127.0.0.1:8443\"\n{CHANNEL}")));
+    insta::assert_snapshot!(refusal(&format!(
+        "[http.tls]\nlisten = \"127.0.0.1:1935\"\nself_signed = true\ncert = \"cert.pem\"\n{CHANNEL}"
+    )));
+}
+
+#[test]
+fn latency_is_low_or_standard() {
+    insta::assert_snapshot!(refusal(&format!("[hls]\nlatency = \"standart\"\n{CHANNEL}")));
+}

@@ -14,6 +14,7 @@ use super::{Channel, session_id};
 use crate::show::Show;
 use crate::source::{Feed, Opening};
 use crate::timeline::Placed;
+use crate::wall::wall_ms;
 
 impl Channel {
     pub(super) fn ingested(&mut self, event: Option<IngestEvent>) {
@@ -79,18 +80,18 @@ impl Channel {
         let Some(source) = &mut self.source else { return };
         match &mut source.feed {
             Feed::Running => {
-                if let Some(worker) = self.show.as_mut().and_then(Show::fed) {
-                    worker.send(frame);
+                if let Some(show) = &mut self.show {
+                    show.send(frame, Instant::now());
                 }
             }
             Feed::Opening(opening) => {
-                if let Some(rate) = opening.hold(frame) {
+                if let Some(rate) = opening.hold(frame, wall_ms()) {
                     self.open_epoch(rate);
                 }
             }
             Feed::Waiting => match self.start_worker() {
                 Some(mut opening) => {
-                    opening.hold(frame);
+                    opening.hold(frame, wall_ms());
                     if let Some(source) = &mut self.source {
                         source.feed = Feed::Opening(Box::new(opening));
                         source.pictureless_since = None;
@@ -115,7 +116,7 @@ impl Channel {
             return None;
         }
         match spawn(&self.settings.worker, self.settings.worker_limits.clone(), &self.spec.name) {
-            Ok(worker) => Some(Opening::new(worker, video, source.claimed_millihertz)),
+            Ok(worker) => Some(Opening::new(worker, video, source.claimed_millihertz, wall_ms())),
             Err(e) => {
                 let wait = self.backoff.failed(now, now);
                 error!(channel = self.spec.name, error = %e, ?wait, "cannot start a ladder worker");

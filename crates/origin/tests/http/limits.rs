@@ -85,7 +85,7 @@ async fn long_urls_long_heads_and_bodies_are_refused() {
 #[tokio::test]
 async fn what_is_not_http_is_refused() {
     let server = Server::start(Limits::default()).await;
-    for garbage in ["\u{3}\0\0\0 hello\r\n\r\n", "GET\r\n\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"] {
+    for garbage in ["\u{3}\0\0\0 hello\r\n\r\n", "GET\r\n\r\n", "PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n"] {
         let mut client = server.connect().await;
         client.send(garbage).await;
         let answer = client.rest().await;
@@ -126,7 +126,7 @@ async fn shutdown_lets_an_answer_end_but_does_not_wait_for_ever() {
 async fn a_port_in_use_is_named() {
     let server = Server::start(Limits::default()).await;
     let status = Status { metrics: std::sync::Arc::new(String::new), ready: std::sync::Arc::new(|| Ok(())) };
-    let config = Config { listen: server.address, limits: Limits::default() };
+    let config = Config { tls: None, listen: server.address, limits: Limits::default() };
     let error = Origin::bind(config, Directory::new(), status).await.err().expect("in use");
     assert_eq!(
         error.to_string(),

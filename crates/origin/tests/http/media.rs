@@ -17,6 +17,7 @@ async fn a_segment_may_be_kept_for_ever() {
     content-length: 10
     content-type: video/iso.segment
     etag: "s1.m4s"
+    priority: u=3
     timing-allow-origin: *
     "#);
     assert!(reply.dated);
@@ -39,6 +40,7 @@ async fn one_range_is_answered_with_a_part() {
     content-range: bytes 2-4/10
     content-type: video/iso.segment
     etag: "s1.m4s"
+    priority: u=3
     timing-allow-origin: *
     "#);
     assert_eq!(reply.body, b"234");
@@ -50,7 +52,7 @@ async fn one_range_is_answered_with_a_part() {
 async fn a_range_that_does_not_exist_is_refused_with_the_length() {
     let server = Server::start(Limits::default()).await;
     let reply = server.get(SEGMENT, "Range: bytes=10-\r\n").await;
-    insta::assert_snapshot!(reply.head, @r"
+    insta::assert_snapshot!(reply.head, @"
     HTTP/1.1 416 Range Not Satisfiable
     accept-ranges: bytes
     access-control-allow-origin: *
@@ -58,6 +60,7 @@ async fn a_range_that_does_not_exist_is_refused_with_the_length() {
     cache-control: max-age=1
     content-length: 0
     content-range: bytes */10
+    priority: u=3
     timing-allow-origin: *
     ");
 }

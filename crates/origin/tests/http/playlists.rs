@@ -20,6 +20,7 @@ async fn a_playlist_is_sent_with_all_that_caches_and_players_need() {
     content-length: 54
     content-type: application/vnd.apple.mpegurl
     etag: "v1"
+    priority: u=1
     timing-allow-origin: *
     vary: Accept-Encoding
     "#);
@@ -49,6 +50,7 @@ async fn a_playlist_that_has_not_changed_is_not_sent_again() {
     access-control-expose-headers: Content-Length, Content-Range, Age, Date, ETag
     cache-control: max-age=1
     etag: "v1"
+    priority: u=1
     timing-allow-origin: *
     vary: Accept-Encoding
     "#);

@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use flate2::Compression;
@@ -13,13 +13,25 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use weir_origin::{Config, Directory, Limits, Origin, Status};
-use weir_packager::{MediaFile, Playlist, RenditionSnapshot, Snapshot};
+use weir_packager::{Edge, MediaFile, PartGrid, Playlist, RenditionSnapshot, Snapshot};
 
 /// A hung test ends here; nothing that passes comes near it.
 pub const HUNG: Duration = Duration::from_secs(20);
 
 pub const MASTER: &str = "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\n720p/index.m3u8\n";
 pub const MEDIA: &str = "#EXTM3U\n#EXTINF:2.0,\ns1.m4s\n";
+
+pub const DELTA: &str = "#EXTM3U\n#EXT-X-SKIP:SKIPPED-SEGMENTS=1\n";
+pub const IFRAMES: &str = "#EXTM3U\n#EXT-X-I-FRAMES-ONLY\n";
+
+/// Segments up to 9 are finished, of four parts; two parts of 10 are listed.
+pub const EDGE: Edge = Edge {
+    next_msn: 10,
+    parts: 2,
+    last_parts: 4,
+    target_duration_s: 2,
+    part: Some(PartGrid { target_ms: 512, per_segment: 4 }),
+};
 
 pub struct Server {
     pub address: SocketAddr,
@@ -43,7 +55,8 @@ impl Server {
             metrics: Arc::new(|| "weir_up 1\n".to_owned()),
             ready: Arc::new(move || ready.map_err(str::to_owned)),
         };
-        let config = Config { listen: "127.0.0.1:0".parse().expect("an address"), limits };
+        let listen = "127.0.0.1:0".parse().expect("an address");
+        let config = Config { listen, tls: None, limits };
         let origin = Origin::bind(config, directory, status).await.expect("a free port");
         let (stop, stopped) = oneshot::channel();
         let address = origin.local_addr();
@@ -78,17 +91,27 @@ pub fn snapshot() -> Snapshot {
         ("large.m4s", "video/iso.segment", Bytes::from(vec![7; 16 << 20])),
     ];
     let media = files.map(|(name, content_type, body)| {
-        (name.to_owned(), Arc::new(MediaFile { body, etag: format!("\"{name}\""), content_type }))
+        (name.to_owned(), Arc::new(MediaFile { pieces: pieces(&body), etag: format!("\"{name}\""), content_type }))
     });
     Snapshot {
         multivariant: playlist(MASTER),
         renditions: vec![RenditionSnapshot {
             name: "720p".to_owned(),
             playlist: playlist(MEDIA),
+            delta: Some(playlist(DELTA)),
+            iframes: Some(playlist(IFRAMES)),
+            hint: Some("p7.m4s".to_owned()),
             media: HashMap::from(media),
         }],
+        edge: EDGE,
+        published_at: Instant::now(),
         ended: false,
     }
+}
+
+/// Two pieces, where there is enough for two.
+fn pieces(body: &Bytes) -> Vec<Bytes> {
+    [body.slice(..4), body.slice(4..)].into_iter().filter(|piece| !piece.is_empty()).collect()
 }
 
 pub fn playlist(text: &'static str) -> Playlist {

@@ -6,6 +6,7 @@ mod boxes;
 mod faults;
 #[cfg(test)]
 mod golden;
+mod low_latency;
 #[cfg(test)]
 mod observer;
 #[cfg(test)]

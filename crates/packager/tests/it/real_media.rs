@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::Instant;
 
 use bytes::Bytes;
 use weir_media::{AudioParams, Frame, FrameRate, TrackFormat, TrackKind, VideoParams};
@@ -102,7 +103,7 @@ fn write(snapshot: &Snapshot) -> tempfile::TempDir {
         std::fs::create_dir(&path).expect("writable");
         std::fs::write(path.join("index.m3u8"), &rendition.playlist.plain).expect("writable");
         for (name, file) in &rendition.media {
-            std::fs::write(path.join(name), &file.body).expect("writable");
+            std::fs::write(path.join(name), file.pieces.concat()).expect("writable");
         }
     }
     directory
@@ -111,10 +112,10 @@ fn write(snapshot: &Snapshot) -> tempfile::TempDir {
 /// The initialisation section and all segments of a rendition in one file, as MSE would be fed.
 fn concatenated(snapshot: &Snapshot, rendition: &str, directory: &Path) -> PathBuf {
     let media = &snapshot.rendition(rendition).expect("there").media;
-    let mut bytes = media["a1b2c3d4e5-init1.mp4"].body.to_vec();
+    let mut bytes = media["a1b2c3d4e5-init1.mp4"].pieces.concat();
     for msn in 0.. {
         let Some(file) = media.get(&format!("a1b2c3d4e5-{msn}.m4s")) else { break };
-        bytes.extend_from_slice(&file.body);
+        bytes.extend_from_slice(&file.pieces.concat());
     }
     let path = directory.join(format!("{rendition}.mp4"));
     std::fs::write(&path, bytes).expect("writable");
@@ -159,8 +160,8 @@ fn every_frame_arrives(rate: FrameRate, b_frames: u32) {
     let mut packager = packager(1000, 60);
     push(&mut packager, &[("720p", &large), ("360p", &small)], rate, gop, WALL_MS);
     packager.end();
-    assert_eq!((packager.counters().segments, packager.counters().boundary_mismatches), (4, 0));
-    let snapshot = packager.take_snapshot().expect("changed");
+    assert_eq!(packager.counters().segments, 4);
+    let snapshot = packager.take_snapshot(Instant::now()).expect("changed");
     let directory = write(&snapshot);
     for name in ["720p", "360p"] {
         let path = concatenated(&snapshot, name, directory.path());
@@ -206,7 +207,7 @@ fn ffmpeg_plays_over_a_joint_to_another_ladder() {
     push(&mut packager, &[("720p", &large), ("360p", &small)], rate, 25, WALL_MS);
     push(&mut packager, &[("360p", &small)], rate, 25, WALL_MS + 10_000);
     packager.end();
-    let snapshot = packager.take_snapshot().expect("changed");
+    let snapshot = packager.take_snapshot(Instant::now()).expect("changed");
     let directory = write(&snapshot);
     // ffmpeg's HLS reader keeps to the first initialisation section and warns when one follows, so it is given the
     // playlist whose format stays.
@@ -219,7 +220,7 @@ fn ffmpeg_plays_over_a_joint_to_another_ladder() {
         let bytes: Vec<u8> = names
             .flat_map(|uri| {
                 let (rendition, file) = owner("720p", uri);
-                snapshot.rendition(rendition).expect("there").media[file].body.clone()
+                snapshot.rendition(rendition).expect("there").media[file].pieces.concat()
             })
             .collect();
         let path = directory.path().join(format!("run-{joint}.mp4"));

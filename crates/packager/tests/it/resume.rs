@@ -1,5 +1,7 @@
+use std::time::Instant;
+
 use bytes::Bytes;
-use weir_packager::{Config, Packager, Position, RestoreError, SavedWindow, Snapshot};
+use weir_packager::{Config, Latency, Packager, Position, RestoreError, SavedWindow, Snapshot};
 
 use crate::observer::parse;
 use crate::support::{Feed, SESSION, WALL_MS, packager};
@@ -13,7 +15,7 @@ pub fn fix_checksum(file: &mut [u8]) {
 }
 
 fn config() -> Config {
-    Config::new(2000, 10).expect("in range")
+    Config::new(Latency::Standard, 2000, 10).expect("in range")
 }
 
 /// A packager that ran for 31 s, and its file.
@@ -39,7 +41,10 @@ fn same(a: &Snapshot, b: &Snapshot) {
         assert_eq!(a.media.len(), b.media.len());
         for (name, file) in &a.media {
             let other = &b.media[name];
-            assert_eq!((&file.body, &file.etag, file.content_type), (&other.body, &other.etag, other.content_type));
+            assert_eq!(
+                (file.pieces.concat(), &file.etag, file.content_type),
+                (other.pieces.concat(), &other.etag, other.content_type)
+            );
         }
     }
 }
@@ -48,7 +53,10 @@ fn same(a: &Snapshot, b: &Snapshot) {
 fn a_restored_window_answers_as_before() {
     let (mut before, file) = saved();
     let mut after = restore(&file, before.position()).expect("what was saved");
-    let (a, b) = (before.take_snapshot().expect("changed"), after.take_snapshot().expect("restored"));
+    let (a, b) = (
+        before.take_snapshot(Instant::now()).expect("changed"),
+        after.take_snapshot(Instant::now()).expect("restored"),
+    );
     assert_eq!(a.renditions.len(), 4);
     same(&a, &b);
     assert_eq!(before.position(), after.position());
@@ -61,7 +69,7 @@ fn a_restored_window_goes_on_with_one_discontinuity() {
     let mut feed = Feed::plain();
     feed.start(&mut after, WALL_MS + 90_000);
     feed.run(&mut after, 5000, |_| ()).expect("good frames");
-    let snapshot = after.take_snapshot().expect("changed");
+    let snapshot = after.take_snapshot(Instant::now()).expect("changed");
     let parsed = parse(&snapshot.rendition("720p").expect("there").playlist.plain);
     let joints: Vec<_> = parsed.entries.iter().filter(|entry| entry.discontinuity).collect();
     assert_eq!(joints.len(), 1);
@@ -82,11 +90,11 @@ fn a_position_alone_goes_on_where_it_stood() {
     let mut feed = Feed::plain();
     feed.start(&mut after, WALL_MS);
     feed.run(&mut after, 5000, |_| ()).expect("good frames");
-    let snapshot = after.take_snapshot().expect("changed");
+    let snapshot = after.take_snapshot(Instant::now()).expect("changed");
     let first = &snapshot.renditions[0];
     let parsed = parse(&first.playlist.plain);
     assert_eq!((parsed.msn, parsed.dseq, parsed.entries[0].discontinuity), (16, Some(0), true));
-    let (start, ..) = crate::observer::timing(&first.media["f00dfeed-16.m4s"].body);
+    let (start, ..) = crate::observer::timing(&first.media["f00dfeed-16.m4s"].pieces.concat());
     assert_eq!(start, 31_019 * 30);
 }
 
@@ -101,7 +109,7 @@ fn a_window_older_than_the_position_is_refused() {
 #[test]
 fn a_window_of_another_target_duration_is_refused() {
     let (before, file) = saved();
-    let other = Config::new(4000, 10).expect("in range");
+    let other = Config::new(Latency::Standard, 4000, 10).expect("in range");
     let window = SavedWindow::from_bytes(file.into());
     let error = Packager::restore(other, "f00dfeed", before.position(), window).expect_err("another");
     assert_eq!(error, RestoreError::TargetDuration { wanted: 4, found: 2 });
@@ -112,7 +120,7 @@ fn a_damaged_window_is_refused() {
     let (before, file) = saved();
     let refused = |file: &[u8]| restore(file, before.position()).expect_err("damaged");
     assert_eq!(refused(b""), RestoreError::Magic);
-    assert_eq!(refused(b"weirwin\x02 and more"), RestoreError::Magic);
+    assert_eq!(refused(b"weirwin\x01 and more"), RestoreError::Magic);
     assert_eq!(refused(&file[..12]), RestoreError::Short);
     assert!(matches!(refused(&file[..file.len() - 1]), RestoreError::Checksum { .. }));
     let mut flipped = file.clone();
@@ -135,6 +143,6 @@ fn an_ended_presentation_is_restored_ended() {
     let mut file = Vec::new();
     before.save().write_to(&mut file).expect("memory");
     let mut after = restore(&file, before.position()).expect("what was saved");
-    assert!(after.take_snapshot().expect("restored").ended);
+    assert!(after.take_snapshot(Instant::now()).expect("restored").ended);
     assert!(after.start_epoch(Feed::plain().epoch(WALL_MS)).is_err());
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use weir_media::{AudioParams, Frame, FrameRate, TrackFormat, TrackKind, VideoParams};
-use weir_packager::{Config, Epoch, Packager, Position, PushError, RenditionSpec, SegmentGrid};
+use weir_packager::{Config, Epoch, Latency, Packager, Position, PushError, RenditionSpec, SegmentGrid};
 
 pub const SESSION: &str = "a1b2c3d4e5";
 /// 2026-01-02T03:04:05.678Z.
@@ -25,7 +25,7 @@ pub fn audio() -> TrackFormat {
 }
 
 pub fn packager(segment_ms: u32, window_s: u32) -> Packager {
-    let config = Config::new(segment_ms, window_s).expect("in range");
+    let config = Config::new(Latency::Standard, segment_ms, window_s).expect("in range");
     Packager::new(config, SESSION, Position::default()).expect("a good session id")
 }
 

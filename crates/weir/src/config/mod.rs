@@ -19,6 +19,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use weir_ladder::{DeclaredInput, Preset, RungSpec};
+use weir_packager::Latency;
 
 use crate::keys::SecretKey;
 use check::Check;
@@ -75,6 +76,37 @@ pub struct Http {
     pub connections_max: Option<u32>,
     /// Connections at a time from one address; the origin's own limit when `None`. To be raised behind a proxy.
     pub connections_per_address_max: Option<u32>,
+    /// Requests at a time that wait for media; the origin's own limit when `None`.
+    pub waiters_max: Option<u32>,
+    /// Of these, from one address; the origin's own limit when `None`. To be raised behind a proxy.
+    pub waiters_per_address_max: Option<u32>,
+    /// Requests at a time on one HTTP/2 connection; the origin's own limit when `None`.
+    pub streams_per_connection_max: Option<u32>,
+    /// HTTPS, if wanted.
+    pub tls: Option<HttpTls>,
+}
+
+/// HTTPS for players.
+#[derive(Debug)]
+pub struct HttpTls {
+    /// Where players connect with TLS.
+    pub listen: SocketAddr,
+    /// Where the certificate comes from.
+    pub certificate: Certificate,
+}
+
+/// Where a certificate comes from.
+#[derive(Debug)]
+pub enum Certificate {
+    /// Both files could be opened for reading; what they hold was not looked at.
+    Files {
+        /// PEM: the certificate, and those it was signed by.
+        cert: PathBuf,
+        /// PEM: its private key.
+        key: PathBuf,
+    },
+    /// Made at the start, for trying out.
+    SelfSigned,
 }
 
 /// RTMP ingest.
@@ -102,6 +134,8 @@ pub struct RtmpTls {
 /// Segments and playlists.
 #[derive(Debug)]
 pub struct Hls {
+    /// Whether segments are published in parts.
+    pub latency: Latency,
     /// Milliseconds, 500 to 10000.
     pub segment_ms: u32,
     /// Seconds a playlist reaches back: 15 to 900, and at least six segments.

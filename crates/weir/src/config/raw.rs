@@ -30,6 +30,19 @@ pub struct RawHttp {
     pub listen: Option<Spanned<String>>,
     pub connections_max: Option<Spanned<i64>>,
     pub connections_per_address_max: Option<Spanned<i64>>,
+    pub waiters_max: Option<Spanned<i64>>,
+    pub waiters_per_address_max: Option<Spanned<i64>>,
+    pub streams_per_connection_max: Option<Spanned<i64>>,
+    pub tls: Option<Spanned<RawHttpTls>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawHttpTls {
+    pub listen: Option<Spanned<String>>,
+    pub cert: Option<Spanned<String>>,
+    pub key: Option<Spanned<String>>,
+    pub self_signed: Option<Spanned<bool>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -51,6 +64,7 @@ pub struct RawTls {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RawHls {
+    pub latency: Option<Spanned<String>>,
     pub segment_ms: Option<Spanned<i64>>,
     pub window_s: Option<Spanned<i64>>,
     pub on_shutdown: Option<Spanned<String>>,
@@ -97,11 +111,12 @@ impl std::fmt::Debug for RawChannel {
 pub const SECRET_FIELD: &str = "key";
 
 /// Every table of the file: its path, and the settings it may hold.
-pub fn tables() -> [(&'static str, &'static [&'static str]); 9] {
+pub fn tables() -> [(&'static str, &'static [&'static str]); 10] {
     [
         ("", fields_of::<Raw>()),
         ("log", fields_of::<RawLog>()),
         ("http", fields_of::<RawHttp>()),
+        ("http.tls", fields_of::<RawHttpTls>()),
         ("rtmp", fields_of::<RawRtmp>()),
         ("rtmp.tls", fields_of::<RawTls>()),
         ("hls", fields_of::<RawHls>()),
@@ -166,7 +181,7 @@ mod tests {
         for (path, fields) in tables() {
             assert!(!fields.is_empty(), "{path}");
         }
-        assert_eq!(tables()[5].1, ["segment_ms", "window_s", "on_shutdown"]);
+        assert_eq!(tables()[6].1, ["latency", "segment_ms", "window_s", "on_shutdown"]);
     }
 
     #[test]

@@ -5,19 +5,22 @@ use std::ops::Range;
 
 use toml::Spanned;
 use weir_ladder::Preset;
+use weir_packager::Latency;
 
 use super::channels::channels;
 use super::check::Check;
 use super::problem::Problem;
-use super::raw::{Raw, RawHls, RawHttp, RawLadder, RawLog, RawTls};
+use super::raw::{Raw, RawHls, RawHttp, RawHttpTls, RawLadder, RawLog, RawTls};
 use super::rungs::rungs;
-use super::{Config, Hls, Http, Ladder, Log, LogFormat, OnShutdown, Rtmp, RtmpTls};
+use super::{Certificate, Config, Hls, Http, HttpTls, Ladder, Log, LogFormat, OnShutdown, Rtmp, RtmpTls};
 
 // Nothing is open to the network until the operator says so.
 const HTTP_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 const RTMP_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 1935);
 
-const SEGMENT_MS: u32 = 2000;
+/// Short segments let players join soon; long ones cost the picture fewer keyframes and the origin fewer requests.
+const SEGMENT_MS_LOW: u32 = 2000;
+const SEGMENT_MS_STANDARD: u32 = 6000;
 const WINDOW_S: u32 = 60;
 const WINDOW_S_MIN: u32 = 15;
 
@@ -89,7 +92,40 @@ fn http(check: &mut Check<'_>, raw: &RawHttp) -> Http {
             &raw.connections_per_address_max,
             "connections_per_address_max",
         ),
+        waiters_max: requests(check, &raw.waiters_max, "waiters_max"),
+        waiters_per_address_max: requests(check, &raw.waiters_per_address_max, "waiters_per_address_max"),
+        streams_per_connection_max: requests(check, &raw.streams_per_connection_max, "streams_per_connection_max"),
+        tls: raw.tls.as_ref().and_then(|raw| http_tls(check, raw)),
     }
+}
+
+fn requests(check: &mut Check<'_>, value: &Option<Spanned<i64>>, name: &str) -> Option<u32> {
+    value.as_ref().and_then(|value| check.number(value, name, 1..=1_000_000, "requests"))
+}
+
+fn http_tls(check: &mut Check<'_>, raw: &Spanned<RawHttpTls>) -> Option<HttpTls> {
+    let (table, help) = (raw.span(), "[http.tls] needs listen, and cert and key; or self_signed = true for trying out");
+    let raw = raw.get_ref();
+    let listen = check.required(&raw.listen, "listen", table.clone(), help);
+    let self_signed = raw.self_signed.as_ref().filter(|wanted| *wanted.get_ref());
+    let certificate = match self_signed {
+        Some(wanted) => {
+            if let Some(file) = raw.cert.as_ref().or(raw.key.as_ref()) {
+                let message = "`self_signed` makes a certificate, and one is given too".to_owned();
+                let problem = Problem::new(message, wanted.span(), "makes one").and(file.span(), "given here");
+                check.note(problem.help("leave out self_signed, or cert and key"));
+            }
+            Some(Certificate::SelfSigned)
+        }
+        None => {
+            let cert = check.required(&raw.cert, "cert", table.clone(), help);
+            let key = check.required(&raw.key, "key", table, help);
+            let cert = cert.map(|cert| check.readable(cert, "cert"));
+            let key = key.map(|key| check.readable(key, "key"));
+            cert.zip(key).map(|(cert, key)| Certificate::Files { cert, key })
+        }
+    };
+    Some(HttpTls { listen: listen.and_then(|listen| check.listen(listen))?, certificate: certificate? })
 }
 
 fn connections(check: &mut Check<'_>, value: &Option<Spanned<i64>>, name: &str) -> Option<u32> {
@@ -108,7 +144,13 @@ fn tls(check: &mut Check<'_>, raw: &Spanned<RawTls>) -> Option<RtmpTls> {
 }
 
 fn hls(check: &mut Check<'_>, raw: &RawHls) -> Hls {
-    let segment_ms = check.number_or(&raw.segment_ms, "segment_ms", 500..=10_000, "milliseconds", SEGMENT_MS);
+    let latencies = [("low", Latency::Low), ("standard", Latency::Standard)];
+    let latency = check.word_or(&raw.latency, "latency", &latencies, Latency::Low);
+    let segment_default_ms = match latency {
+        Latency::Low => SEGMENT_MS_LOW,
+        Latency::Standard => SEGMENT_MS_STANDARD,
+    };
+    let segment_ms = check.number_or(&raw.segment_ms, "segment_ms", 500..=10_000, "milliseconds", segment_default_ms);
     let window_s = check.number_or(&raw.window_s, "window_s", WINDOW_S_MIN..=WINDOW_S_MAX, "seconds", WINDOW_S);
     if window_s * 1000 < WINDOW_SEGMENTS_MIN * segment_ms {
         let at = raw.window_s.as_ref().or(raw.segment_ms.as_ref()).map_or(0..0, Spanned::span);
@@ -120,6 +162,7 @@ fn hls(check: &mut Check<'_>, raw: &RawHls) -> Hls {
     }
     let endings = [("resume", OnShutdown::Resume), ("end", OnShutdown::End)];
     Hls {
+        latency,
         segment_ms,
         window_s,
         on_shutdown: check.word_or(&raw.on_shutdown, "on_shutdown", &endings, OnShutdown::Resume),
@@ -160,6 +203,9 @@ fn different_ports(check: &mut Check<'_>, raw: &Raw, config: &Config) {
         ("[http] listen", config.http.listen, place(&raw.http.listen)),
         ("[rtmp] listen", config.rtmp.listen, place(&raw.rtmp.listen)),
     ];
+    if let (Some(tls), Some(raw)) = (&config.http.tls, &raw.http.tls) {
+        listeners.push(("[http.tls] listen", tls.listen, place(&raw.get_ref().listen)));
+    }
     if let (Some(tls), Some(raw)) = (&config.rtmp.tls, &raw.rtmp.tls) {
         listeners.push(("[rtmp.tls] listen", tls.listen, place(&raw.get_ref().listen)));
     }

@@ -3,8 +3,9 @@
 use std::fmt;
 
 use weir_ladder::{Profile, RungSpec};
+use weir_packager::Latency;
 
-use super::{Channel, Config, KeySource, OnShutdown};
+use super::{Certificate, Channel, Config, HttpTls, KeySource, OnShutdown};
 
 impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -12,6 +13,15 @@ impl fmt::Display for Config {
         let (http, rtmp) = (&self.http, &self.rtmp);
         let limits = limits(http.connections_max, http.connections_per_address_max);
         writeln!(f, "http      {}{limits}", http.listen)?;
+        match &http.tls {
+            Some(HttpTls { listen, certificate: Certificate::Files { cert, key } }) => {
+                writeln!(f, "https     {listen}, {} with {}", cert.display(), key.display())?;
+            }
+            Some(HttpTls { listen, certificate: Certificate::SelfSigned }) => {
+                writeln!(f, "https     {listen}, self-signed, for trying out")?;
+            }
+            None => writeln!(f, "https     off")?,
+        }
         writeln!(f, "rtmp      {}{}", rtmp.listen, self::limits(None, rtmp.connections_per_address_max))?;
         match &rtmp.tls {
             Some(tls) => writeln!(f, "rtmps     {}, {} with {}", tls.listen, tls.cert.display(), tls.key.display())?,
@@ -21,7 +31,12 @@ impl fmt::Display for Config {
             OnShutdown::Resume => "resumed after a restart",
             OnShutdown::End => "ended at shutdown",
         };
-        writeln!(f, "hls       segments of {} ms, window of {} s, {ending}", self.hls.segment_ms, self.hls.window_s)?;
+        let (latency, segment_ms, window_s) = (self.hls.latency, self.hls.segment_ms, self.hls.window_s);
+        let latency = match latency {
+            Latency::Low => "low latency",
+            Latency::Standard => "standard latency",
+        };
+        writeln!(f, "hls       {latency}, segments of {segment_ms} ms, window of {window_s} s, {ending}")?;
         writeln!(
             f,
             "ladder    x264 {}, at most {} MiB a worker; an encoder may be away for {} s",

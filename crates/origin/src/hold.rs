@@ -1,0 +1,144 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::header::{ACCEPT_ENCODING, HeaderName, IF_NONE_MATCH, IF_RANGE, RANGE};
+use hyper::{HeaderMap, Method, Response};
+use tokio::sync::watch;
+use tokio::time::timeout;
+use weir_packager::{Edge, RenditionSnapshot, Snapshot};
+
+use crate::directives::{Decision, Directives};
+use crate::directory::Source;
+use crate::live;
+use crate::site::{bad_request, missing_live, unavailable};
+
+/// A request is held for so many target durations at most; then it is answered with 503, never with a playlist
+/// that has not changed (rfc8216bis 6.2.5.2).
+const HELD_TARGETS_MAX: u32 = 3;
+
+/// Headers that the answer depends on.
+const KEPT: [HeaderName; 4] = [ACCEPT_ENCODING, IF_NONE_MATCH, RANGE, IF_RANGE];
+
+/// What of a rendition is asked for.
+#[derive(Debug)]
+pub(crate) enum Wanted {
+    Playlist(Directives),
+    IFrames(Directives),
+    /// A file, by name.
+    File(Box<str>),
+}
+
+/// A request for something of a rendition.
+pub(crate) struct Asked {
+    pub(crate) wanted: Wanted,
+    pub(crate) rendition: Box<str>,
+    pub(crate) method: Method,
+    pub(crate) headers: HeaderMap,
+}
+
+/// What is to be done now.
+pub(crate) enum Look {
+    Answer(Response<Vec<Bytes>>),
+    /// Look again when the snapshot changed. How long that may take in all.
+    Hold(Duration),
+}
+
+/// A request that is held.
+pub(crate) struct Held {
+    pub(crate) asked: Asked,
+    pub(crate) source: Source,
+    pub(crate) at_most: Duration,
+}
+
+/// How holding ended.
+pub(crate) struct Released {
+    pub(crate) response: Response<Vec<Bytes>>,
+    /// The snapshot that released it.
+    pub(crate) snapshot: Option<Arc<Snapshot>>,
+}
+
+impl Asked {
+    /// Keeps of the headers what the answer depends on.
+    pub(crate) fn new(wanted: Wanted, rendition: &str, method: &Method, headers: &HeaderMap) -> Self {
+        let mut kept = HeaderMap::new();
+        for name in KEPT {
+            headers.get_all(&name).iter().for_each(|value| {
+                kept.append(&name, value.clone());
+            });
+        }
+        Self { wanted, rendition: rendition.into(), method: method.clone(), headers: kept }
+    }
+
+    pub(crate) fn look(&self, snapshot: &Snapshot) -> Look {
+        let edge = &snapshot.edge;
+        let Some(rendition) = snapshot.rendition(&self.rendition) else {
+            return Look::Answer(missing_live());
+        };
+        match &self.wanted {
+            Wanted::Playlist(directives) => {
+                let delta = rendition.delta.as_ref().filter(|_| directives.skip);
+                self.playlist(snapshot, directives, Some(delta.unwrap_or(&rendition.playlist)))
+            }
+            Wanted::IFrames(directives) => self.playlist(snapshot, directives, rendition.iframes.as_ref()),
+            Wanted::File(name) => self.file(edge, rendition, name),
+        }
+    }
+
+    fn playlist(
+        &self,
+        snapshot: &Snapshot,
+        directives: &Directives,
+        playlist: Option<&weir_packager::Playlist>,
+    ) -> Look {
+        let edge = &snapshot.edge;
+        let Some(playlist) = playlist else { return Look::Answer(missing_live()) };
+        // Once the playlist has its end there is nothing to wait for (rfc8216bis 6.2.5).
+        let decision = if snapshot.ended { Decision::Deliver } else { directives.decide(edge) };
+        match decision {
+            Decision::Deliver => {
+                let blocking = directives.is_blocking() && !snapshot.ended;
+                Look::Answer(live::playlist(&self.headers, playlist, edge, blocking))
+            }
+            Decision::Hold => Look::Hold(held_at_most(edge)),
+            Decision::Refuse(why) => Look::Answer(bad_request(why, edge)),
+        }
+    }
+
+    /// A file that is hinted at will come: the request for it is held (rfc8216bis 6.2.6).
+    fn file(&self, edge: &Edge, rendition: &RenditionSnapshot, name: &str) -> Look {
+        match rendition.media.get(name) {
+            Some(file) => Look::Answer(live::media(&self.method, &self.headers, file)),
+            None if rendition.hint.as_deref() == Some(name) => Look::Hold(held_at_most(edge)),
+            None => Look::Answer(missing_live()),
+        }
+    }
+}
+
+impl Held {
+    /// Waits for the snapshot that answers the request, for the end of the patience, or for the end of the origin.
+    pub(crate) async fn released(mut self, closing: &mut watch::Receiver<bool>) -> Released {
+        let at_most = self.at_most;
+        let answered = async {
+            while self.source.changed().await.is_ok() {
+                let snapshot = self.source.borrow_and_update().clone();
+                match snapshot.as_deref().map(|snapshot| self.asked.look(snapshot)) {
+                    Some(Look::Answer(response)) => return Released { response, snapshot },
+                    Some(Look::Hold(_)) => {}
+                    None => break,
+                }
+            }
+            Released { response: missing_live(), snapshot: None }
+        };
+        tokio::select! {
+            outcome = timeout(at_most, answered) => {
+                outcome.unwrap_or_else(|_| Released { response: unavailable(), snapshot: None })
+            }
+            () = crate::connection::closed(closing) => Released { response: unavailable(), snapshot: None },
+        }
+    }
+}
+
+fn held_at_most(edge: &Edge) -> Duration {
+    Duration::from_secs(u64::from(HELD_TARGETS_MAX * edge.target_duration_s))
+}

@@ -1,0 +1,113 @@
+//! What the playlists list under one media sequence number.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::snapshot::MediaFile;
+
+/// An initialisation section.
+#[derive(Debug)]
+pub(crate) struct Init {
+    pub(crate) name: String,
+    pub(crate) file: Arc<MediaFile>,
+}
+
+/// One media segment of one rendition.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    pub(crate) name: String,
+    /// `None` while parts are still to come.
+    pub(crate) file: Option<Arc<MediaFile>>,
+    pub(crate) init: Arc<Init>,
+    /// Wall clock of its first sample, milliseconds since the Unix epoch.
+    pub(crate) wall_ms: i64,
+    pub(crate) duration_us: u64,
+    /// Its parts, until nobody can still be asking for them.
+    pub(crate) parts: Vec<Part>,
+    /// Where in it the fragment of the first picture begins, and where that picture ends.
+    pub(crate) iframe: Range<usize>,
+}
+
+/// One part of a segment.
+#[derive(Debug)]
+pub(crate) struct Part {
+    pub(crate) name: String,
+    pub(crate) file: Arc<MediaFile>,
+    pub(crate) duration_us: u64,
+    pub(crate) independent: bool,
+}
+
+/// A stretch of time in which there was nothing to publish: a segment without media (rfc8216bis 4.4.4.7).
+#[derive(Debug)]
+pub(crate) struct Gap {
+    pub(crate) name: String,
+    pub(crate) wall_ms: i64,
+    pub(crate) duration_us: u64,
+    /// Names and durations of its parts.
+    pub(crate) parts: Vec<(String, u64)>,
+}
+
+/// What stands under a media sequence number.
+#[derive(Debug)]
+pub(crate) enum Content {
+    /// Segments by index of the track; those the epoch did not produce are absent.
+    Media(Vec<(usize, Segment)>),
+    /// The same gap in every rendition.
+    Gap(Gap),
+}
+
+/// The segments of all renditions under one media sequence number.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    pub(crate) msn: u64,
+    /// Discontinuity sequence number of its segments.
+    pub(crate) discontinuity: u64,
+    /// Whether EXT-X-DISCONTINUITY stands before it.
+    pub(crate) tagged: bool,
+    pub(crate) content: Content,
+}
+
+impl Slot {
+    pub(crate) fn segments(&self) -> &[(usize, Segment)] {
+        match &self.content {
+            Content::Media(segments) => segments,
+            Content::Gap(_) => &[],
+        }
+    }
+
+    pub(crate) fn segments_mut(&mut self) -> &mut [(usize, Segment)] {
+        match &mut self.content {
+            Content::Media(segments) => segments,
+            Content::Gap(_) => &mut [],
+        }
+    }
+
+    pub(crate) fn segment(&self, track: usize) -> Option<&Segment> {
+        self.segments().iter().find(|(owner, _)| *owner == track).map(|(_, segment)| segment)
+    }
+
+    /// How many parts are listed for it, which is the same in all renditions.
+    pub(crate) fn parts(&self) -> u32 {
+        let parts = match &self.content {
+            Content::Media(segments) => segments.first().map_or(0, |(_, segment)| segment.parts.len()),
+            Content::Gap(gap) => gap.parts.len(),
+        };
+        parts as u32
+    }
+
+    pub(crate) fn shortest_us(&self) -> u64 {
+        self.durations().min().unwrap_or(0)
+    }
+
+    pub(crate) fn longest_us(&self) -> u64 {
+        self.durations().max().unwrap_or(0)
+    }
+
+    fn durations(&self) -> impl Iterator<Item = u64> {
+        let gap = match &self.content {
+            Content::Media(_) => None,
+            Content::Gap(gap) => Some(gap.duration_us),
+        };
+        self.segments().iter().map(|(_, segment)| segment.duration_us).chain(gap)
+    }
+}
