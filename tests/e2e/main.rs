@@ -3,6 +3,7 @@
 mod dialects;
 mod http;
 mod ladder;
+mod lint;
 mod playback;
 mod rates;
 mod reconnect;

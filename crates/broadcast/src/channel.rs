@@ -80,11 +80,13 @@ impl Channel {
         }
         loop {
             tokio::select! {
+                // In this order: an encoder that comes back at once must not find its own end still unread.
+                biased;
                 _ = stop.changed() => break,
-                Some(request) = requests.recv() => self.publish(request),
-                event = next_event(&mut self.source) => self.ingested(event),
-                output = next_output(&mut self.show) => self.laddered(output).await,
                 _ = tick.tick() => self.tick(Instant::now()).await,
+                event = next_event(&mut self.source) => self.ingested(event),
+                Some(request) = requests.recv() => self.publish(request),
+                output = next_output(&mut self.show) => self.laddered(output).await,
             }
         }
         self.stop().await;

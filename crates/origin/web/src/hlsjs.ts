@@ -16,6 +16,8 @@ const BACK_BUFFER_S = 30;
 /** A latency beyond this is a clock that is wrong, not a stream that is late. */
 const LATENCY_S_MAX = 600;
 const TICK_MS = 500;
+/** How far two times of the same media may differ, in seconds. */
+const TIMES_DIFFER_S = 0.2;
 
 /** Height of the quality that the viewer has chosen; it outlives the player. */
 let chosenHeight: number | null = null;
@@ -26,13 +28,16 @@ export async function playWithHlsJs(url: string): Promise<Outcome> {
   const clock = new PlaylistClock();
   offerLevels(hls);
   hls.on(Events.LEVEL_UPDATED, (_, { details }) => clock.update(details));
+  let ended = (): void => undefined;
   const tick = setInterval(() => {
+    if (clock.isPlayedOut(video.currentTime)) ended();
     showState(playingState(video, clock.progress()));
     showLatency(latency(hls));
   }, TICK_MS);
   try {
     return await new Promise<Outcome>((resolve) => {
-      video.onended = () => resolve({ why: "ended" });
+      ended = () => resolve({ why: "ended" });
+      video.onended = ended;
       repairErrors(hls, resolve);
       hls.loadSource(url);
       hls.attachMedia(video);
@@ -83,16 +88,18 @@ function offerLevels(hls: Hls): void {
   });
 }
 
-/** Remembers when the playlist last grew. */
+/** Remembers when media last came. Gaps make the playlist longer too, but there is nothing to play in them. */
 class PlaylistClock {
-  private endSn = -1;
+  private end = 0;
   private grew = performance.now();
   private details: LevelDetails | null = null;
 
   update(details: LevelDetails): void {
-    // Another rendition may lag one segment behind, so only a higher number than ever is growth.
-    if (details.endSN > this.endSn) {
-      this.endSn = details.endSN;
+    const media = [...details.fragments, ...(details.partList ?? [])].filter((piece) => !piece.gap);
+    const end = media.reduce((latest, piece) => Math.max(latest, piece.end), 0);
+    // Times are corrected by a little when media are loaded.
+    if (end > this.end + TIMES_DIFFER_S) {
+      this.end = end;
       this.grew = performance.now();
     }
     this.details = details;
@@ -104,6 +111,12 @@ class PlaylistClock {
       still_ms: performance.now() - this.grew,
       still_ms_max: (this.details?.targetduration ?? Infinity) * 1000 * STILL_TARGETS_MAX,
     };
+  }
+
+  /** Whether the stream has its end and nothing but a gap is left of it, at which the player would wait for ever. */
+  isPlayedOut(time: number): boolean {
+    const last = this.details?.fragments.at(-1);
+    return this.details?.live === false && last?.gap === true && time > this.end - TIMES_DIFFER_S;
   }
 }
 
