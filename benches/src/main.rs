@@ -1,19 +1,28 @@
-//! Comparisons of whole processes, run by hand: `cargo run --release -p weir-benches -- ladder [clip]`.
+//! Measurements of whole processes, run by hand: `cargo run --release -p weir-benches -- ladder [clip]`,
+//! `-- latency [seconds]` and `-- waiters [streams]`.
 //!
 //! The daemon must have been built with the same profile before.
 
 mod ladder;
+mod latency;
 mod table;
+mod waiters;
 
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 #[tokio::main]
 async fn main() -> Result<()> {
     let mut args = std::env::args().skip(1);
     match (args.next().as_deref(), args.next(), args.next()) {
         (Some("ladder") | None, clip, None) => ladder::run(clip.map(PathBuf::from)).await,
-        _ => bail!("usage: weir-benches [ladder [CLIP]]"),
+        (Some("latency"), seconds, None) => latency::run(number(seconds, 60)?).await,
+        (Some("waiters"), streams, None) => waiters::run(number(streams, 5000)? as usize).await,
+        _ => bail!("usage: weir-benches [ladder [CLIP] | latency [SECONDS] | waiters [STREAMS]]"),
     }
+}
+
+fn number(argument: Option<String>, default: u64) -> Result<u64> {
+    argument.map_or(Ok(default), |text| text.parse().with_context(|| format!("{text} is no number")))
 }

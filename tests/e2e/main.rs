@@ -5,6 +5,7 @@ mod http;
 mod ladder;
 mod lint;
 mod playback;
+mod players;
 mod rates;
 mod reconnect;
 mod shapes;

@@ -39,6 +39,10 @@ pub struct Config {
     pub rtmp_listen: String,
     /// Whether to listen for RTMPS too.
     pub tls: bool,
+    /// `[http] waiters_per_address_max`; the daemon's own when `None`.
+    pub waiters_per_address_max: Option<u32>,
+    /// `[log] level`.
+    pub log_level: &'static str,
 }
 
 /// The name of the channel in every [`Config`].
@@ -59,6 +63,8 @@ impl Default for Config {
             key: "test-key-0123456789abcdef".to_owned(),
             rtmp_listen: "127.0.0.1:0".to_owned(),
             tls: false,
+            waiters_per_address_max: None,
+            log_level: "info",
         }
     }
 }
@@ -72,10 +78,12 @@ impl Config {
     /// The text of the file, for a daemon at home in `folder`.
     pub fn toml(&self, folder: &Path) -> String {
         let Self { segment_ms, window_s, on_shutdown, preset, reconnect_window_s, input, key, .. } = self;
-        let rtmp = &self.rtmp_listen;
+        let (rtmp, level) = (&self.rtmp_listen, self.log_level);
+        let waiters = self.waiters_per_address_max.map(|most| format!("waiters_per_address_max = {most}\n"));
+        let waiters = waiters.unwrap_or_default();
         let folder = folder.display();
         let mut text = format!(
-            "data_dir = \"{folder}/data\"\n[log]\nformat = \"json\"\n[http]\nlisten = \"127.0.0.1:0\"\n\
+            "data_dir = \"{folder}/data\"\n[log]\nformat = \"json\"\nlevel = \"{level}\"\n[http]\nlisten = \"127.0.0.1:0\"\n{waiters}\
              [rtmp]\nlisten = \"{rtmp}\"\n"
         );
         if self.tls {

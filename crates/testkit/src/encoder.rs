@@ -43,6 +43,8 @@ pub struct Source {
     pub audio: Audio,
     /// Bit rate of the picture.
     pub kbps: u32,
+    /// Whether the wall clock is burnt into the picture, as `scripts/clock-filter` does it, and nothing is delayed.
+    pub clock: bool,
 }
 
 impl Default for Source {
@@ -57,13 +59,14 @@ impl Default for Source {
             bframes: 0,
             audio: Audio::Sine { rate: 48_000, layout: "stereo" },
             kbps: 800,
+            clock: false,
         }
     }
 }
 
 impl Source {
     /// The arguments of ffmpeg from the inputs to the muxer's name. `live` reads in real time.
-    fn ffmpeg_args(&self, live: bool) -> Vec<String> {
+    fn ffmpeg_args(&self, live: bool) -> Result<Vec<String>> {
         let mut line = String::from("-hide_banner -nostdin -nostats -loglevel info -y");
         let pace = if live { " -re" } else { "" };
         let Self { width, height, rate, gop, bframes, kbps, .. } = self;
@@ -80,14 +83,19 @@ impl Source {
         if let Some(seconds) = self.seconds {
             let _ = write!(line, " -t {seconds}");
         }
+        if self.clock {
+            // No blanks are in it.
+            let _ =
+                write!(line, " -tune zerolatency -flush_packets 1 -vf {},format=yuv420p", clock_filter(*width, rate)?);
+        }
         line.push_str(" -flvflags no_duration_filesize -f flv");
-        line.split(' ').map(str::to_owned).collect()
+        Ok(line.split(' ').map(str::to_owned).collect())
     }
 
     /// Encodes it as fast as the machine can into the FLV file `file`; wants a length.
     pub async fn write_clip(&self, file: &Path) -> Result<()> {
         anyhow::ensure!(self.seconds.is_some(), "an endless clip");
-        let mut args = self.ffmpeg_args(false);
+        let mut args = self.ffmpeg_args(false)?;
         args.push(file.to_str().context("a path that is not UTF-8")?.to_owned());
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
         run_tool("ffmpeg", &args, CLIP_TIMEOUT).await.map(drop)
@@ -96,7 +104,7 @@ impl Source {
     /// Has ffmpeg encode it in real time and push it to an RTMP or RTMPS URL.
     pub fn push(&self, url: &str) -> Result<Process> {
         let mut command = Command::new("ffmpeg");
-        command.args(self.ffmpeg_args(true)).arg(url);
+        command.args(self.ffmpeg_args(true)?).arg(url);
         Process::spawn("ffmpeg", command, &[])
     }
 
@@ -127,6 +135,15 @@ impl Source {
         command.args(line.split_whitespace());
         Process::spawn("gst-launch-1.0", command, &[])
     }
+}
+
+/// The filter that burns the wall clock into the picture, from the script that the demo uses too.
+fn clock_filter(width: u32, rate: &str) -> Result<String> {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/clock-filter");
+    let output = std::process::Command::new(script).args([&width.to_string(), rate]).output();
+    let output = output.with_context(|| format!("cannot run {script}"))?;
+    anyhow::ensure!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }
 
 /// Has ffmpeg push the file `clip` in real time as it is, without encoding; `options` come before the URL.

@@ -208,6 +208,7 @@ mod tests {
             discontinuity_sequence: 0,
             discontinuities: 0,
             parts: 0,
+            open_parts: 0,
             ended: false,
             segments: (first..first + count).map(segment).collect(),
         }

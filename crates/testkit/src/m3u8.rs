@@ -161,6 +161,8 @@ pub struct MediaPlaylist {
     pub discontinuities: usize,
     /// EXT-X-PART lines, of all segments and of the one that is not finished.
     pub parts: usize,
+    /// Those of the segment that is not finished.
+    pub open_parts: usize,
     /// Whether there is an EXT-X-ENDLIST.
     pub ended: bool,
     /// In the order written.
@@ -304,6 +306,7 @@ impl Reading {
             discontinuity_sequence: self.discontinuity_sequence.context("no EXT-X-DISCONTINUITY-SEQUENCE")?,
             discontinuities: self.discontinuities,
             parts: self.parts,
+            open_parts: self.open_parts,
             ended: self.ended.is_some(),
             segments: self.segments,
         })

@@ -16,15 +16,33 @@ const BACK_BUFFER_S = 30;
 /** A latency beyond this is a clock that is wrong, not a stream that is late. */
 const LATENCY_S_MAX = 600;
 const TICK_MS = 500;
+/** Few people hear it. */
+const CATCH_UP_RATE = 1.05;
 /** How far two times of the same media may differ, in seconds. */
 const TIMES_DIFFER_S = 0.2;
 
 /** Height of the quality that the viewer has chosen; it outlives the player. */
 let chosenHeight: number | null = null;
 
+/** The playlist's date, in milliseconds since 1970, of what is shown at a media time. */
+let dateAt: (mediaTime: number) => number | null = () => null;
+
+/** See {@link dateAt}; it follows the player that is running. */
+export const playlistDateAt = (mediaTime: number): number | null => dateAt(mediaTime);
+
 /** Plays until the stream ends, goes away or cannot be played. */
 export async function playWithHlsJs(url: string): Promise<Outcome> {
-  const hls = new Hls({ workerPath, backBufferLength: BACK_BUFFER_S, liveDurationInfinity: true });
+  const hls = new Hls({
+    workerPath,
+    backBufferLength: BACK_BUFFER_S,
+    liveDurationInfinity: true,
+    // After a stall the player would stay late for good; a little faster it is back where it should be.
+    maxLiveSyncPlaybackRate: CATCH_UP_RATE,
+  });
+  dateAt = (mediaTime) => {
+    const date = hls.playingDate?.getTime();
+    return date === undefined ? null : date + (mediaTime - video.currentTime) * 1000;
+  };
   const clock = new PlaylistClock();
   offerLevels(hls);
   hls.on(Events.LEVEL_UPDATED, (_, { details }) => clock.update(details));

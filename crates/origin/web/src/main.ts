@@ -1,10 +1,10 @@
 import Hls from "hls.js";
-import { playWithHlsJs } from "./hlsjs";
+import { playWithHlsJs, playlistDateAt } from "./hlsjs";
 import { playNatively } from "./native";
 import { report } from "./report";
 import { pause, streamBegins, streamBeginsAnew, type Found } from "./stream";
 import "./style.css";
-import { showChannel, showState } from "./view";
+import { showChannel, showState, video } from "./view";
 
 /** Why a player is done with a stream. */
 export type Outcome = { why: "ended" } | { why: "gone" } | { why: "failed"; code: string };
@@ -35,9 +35,12 @@ async function watch(url: string, native: boolean): Promise<never> {
 // "/watch/{channel}": the origin has seen to it that there is a name.
 const encoded = location.pathname.split("/")[2] ?? "";
 // `?native` has the browser's own player tried where hls.js would do.
-const native = new URLSearchParams(location.search).has("native") || !Hls.isSupported();
+const options = new URLSearchParams(location.search);
+const native = options.has("native") || !Hls.isSupported();
 
 window.weir = report;
 report.engine = native ? "native" : "hls.js";
 showChannel(decodeURIComponent(encoded));
 void watch(`/live/${encoded}/index.m3u8`, native);
+// `?latency` reads the clock that some sources burn into their picture.
+if (options.has("latency")) void import("./latency").then(({ watchClock }) => watchClock(video, playlistDateAt));

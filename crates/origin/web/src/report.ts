@@ -18,6 +18,19 @@ export interface Level {
   bitrate: number;
 }
 
+/** What was read from the clock in the picture, with `?latency`. */
+export interface ClockReport {
+  /** Frames read, and frames in which there was no clock to be read. */
+  readings: number;
+  rejected: number;
+  /** Milliseconds from capture to screen: of the newest frame, and of the last hundred read. */
+  last_ms: number | null;
+  median_ms: number | null;
+  p95_ms: number | null;
+  /** The playlist's date of the newest frame minus the clock in it, in milliseconds. */
+  pdt_difference_ms: number | null;
+}
+
 /** What the page knows of itself, as `window.weir`: for tests, and for whoever looks into a complaint. */
 export interface Report {
   state: State;
@@ -33,6 +46,8 @@ export interface Report {
   level: number;
   /** Seconds from capture to screen, `null` when that is not known. */
   latency_s: number | null;
+  /** Absent without `?latency`. */
+  clock?: ClockReport;
 }
 
 declare global {
