@@ -8,7 +8,10 @@ WEB_SOURCES := $(shell find $(WEB) -type d \( -name node_modules -o -name dist \
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 CONFIG ?= config/weir.toml
 
-.PHONY: help setup run demo build web test check bench
+PLAYERS := tests/players
+PLAYERS_SOURCES := $(wildcard $(PLAYERS)/*.html $(PLAYERS)/*.js $(PLAYERS)/src/*) $(WEB)/src/bars.ts
+
+.PHONY: help setup run demo build web players test check bench latency waiters
 .DEFAULT_GOAL := help
 
 help: ## Say what there is
@@ -37,7 +40,17 @@ $(WEB)/node_modules/.package-lock.json: $(WEB)/package.json $(WEB)/package-lock.
 	cd $(WEB) && npm ci --no-audit --no-fund
 	@touch $@
 
-test: web ## Run all tests, with real encoders and a real browser
+players: $(PLAYERS)/dist/index.html ## Build the pages of the players that the tests measure with
+
+$(PLAYERS)/dist/index.html: $(PLAYERS)/node_modules/.package-lock.json $(PLAYERS_SOURCES)
+	cd $(PLAYERS) && npm run build
+	@touch $@
+
+$(PLAYERS)/node_modules/.package-lock.json: $(PLAYERS)/package.json $(PLAYERS)/package-lock.json | setup
+	cd $(PLAYERS) && npm ci --no-audit --no-fund
+	@touch $@
+
+test: web players ## Run all tests, with real encoders and a real browser
 	@scripts/setup --test
 	cargo nextest run --locked --workspace --no-tests=fail
 
@@ -56,3 +69,11 @@ check: web ## Formatting, lints, licences and sources of dependencies, types of 
 bench: build ## Measure the ladder against ffmpeg (takes minutes; wants an idle machine)
 	@scripts/setup --demo
 	cargo run --release --locked -p weir-benches -- ladder $(CLIP)
+
+latency: build players ## Measure from capture to screen with hls.js, Shaka and video.js (wants an idle machine)
+	@scripts/setup --test
+	cargo run --release --locked -p weir-benches -- latency $(SECONDS_EACH)
+
+waiters: build ## Measure thousands of requests that wait for the next part
+	@scripts/setup --demo
+	cargo run --release --locked -p weir-benches -- waiters

@@ -6,6 +6,9 @@ use crate::playlist::{Control, Playlist, Segment};
 /// How far a date may lie from where the one before and its EXTINF put it: both are rounded.
 const DATE_MS: i64 = 3;
 
+/// EXT-X-GAP may come to be needed in any live playlist, and the version had better not change then.
+const GAPS_NEED: u64 = 8;
+
 /// Judges a live playlist that was [read](crate::playlist::read).
 pub fn judge(playlist: &Playlist, sink: &mut Sink) {
     versions(playlist, sink);
@@ -31,18 +34,22 @@ pub fn judge(playlist: &Playlist, sink: &mut Sink) {
 fn versions(playlist: &Playlist, sink: &mut Sink) {
     let version = playlist.version.unwrap_or(1);
     let maps = playlist.segments.iter().any(|segment| segment.map.is_some());
-    let needed = match (maps, playlist.iframes_only) {
-        (true, false) => 6,
-        (true, true) => 5,
-        (false, true) => 4,
+    let gaps = playlist.segments.iter().any(|segment| segment.gap);
+    let needed = match (gaps, maps, playlist.iframes_only) {
+        (true, _, _) => GAPS_NEED,
+        (_, true, false) => 6,
+        (_, true, true) => 5,
+        (_, false, true) => 4,
         // Durations with decimals.
-        (false, false) => 3,
+        (_, false, false) => 3,
     };
     if playlist.skipped.is_some() {
         sink.check("L13-version", 1, version >= 9, || format!("EXT-X-SKIP in a playlist of version {version}"));
     } else {
         sink.check("P16-low", 1, version >= needed, || format!("version {version}, {needed} is needed"));
-        sink.check("P16-high", 1, version <= needed.max(6), || format!("version {version}, {needed} is enough"));
+        sink.check("P16-high", 1, version <= needed.max(GAPS_NEED), || {
+            format!("version {version}, {needed} is enough")
+        });
     }
 }
 
@@ -137,9 +144,8 @@ fn parts(playlist: &Playlist, target_us: u64, sink: &mut Sink) {
             || format!("parts of {sum} us, EXTINF of {} us", segment.duration_us),
         );
         let end_us = start_us + if finished { segment.duration_us } else { sum };
-        // A whole segment is allowed beside the three target durations, for parts leave together.
         let behind_us = length_us.saturating_sub(end_us);
-        sink.check("L5", first_line(segment), count == 0 || behind_us <= 4 * target_us, || {
+        sink.check("L5", first_line(segment), count == 0 || behind_us <= 3 * target_us, || {
             format!("parts that ended {behind_us} us before the end of the playlist")
         });
         start_us = end_us;

@@ -2,10 +2,11 @@
 
 use std::fmt::Write;
 
-use crate::playlist::VERSION;
 use crate::rates::advertised;
 use crate::window::{Detail, Track, Window};
 
+/// Nothing in it needs more.
+const VERSION: u32 = 6;
 const AUDIO_GROUP: &str = "audio";
 
 /// The multivariant playlist: the renditions of the running epoch, or of the last one.

@@ -9,8 +9,8 @@ use crate::slot::{Content, Gap, Segment, Slot};
 use crate::tick::PARTS_LISTED_TARGETS;
 use crate::window::Window;
 
-/// The lowest version that allows EXT-X-MAP in a playlist of whole frames (rfc8216bis 8).
-pub(crate) const VERSION: u32 = 6;
+/// The lowest version that allows EXT-X-GAP, which any of these playlists may come to need (rfc8216bis 8).
+pub(crate) const VERSION: u32 = 8;
 /// The lowest version that allows EXT-X-SKIP.
 const VERSION_SKIP: u32 = 9;
 /// HOLD-BACK and CAN-SKIP-UNTIL in target durations: the least that 4.4.3.8 allows.
@@ -82,9 +82,17 @@ fn skippable(window: &Window, config: Config) -> usize {
     slots_behind(window, boundary_us)
 }
 
-/// The first slot that is near enough to the end for its parts to be listed.
+/// The first slot of which no part is so far from the end that it must not be listed any more. Short segments count
+/// as whole ones: there are readers that count segments.
 fn first_with_parts(window: &Window, config: Config) -> usize {
-    slots_behind(window, PARTS_LISTED_TARGETS * u64::from(config.target_duration_s()) * 1_000_000)
+    let boundary_us = PARTS_LISTED_TARGETS * u64::from(config.target_duration_s()) * 1_000_000;
+    let mut start_us = window.open.as_ref().map_or(0, Slot::longest_us);
+    let most = PARTS_LISTED_TARGETS as usize - usize::from(window.open.is_some());
+    let near = window.slots.iter().rev().take(most).take_while(|slot| {
+        start_us += slot.longest_us();
+        start_us <= boundary_us
+    });
+    window.slots.len() - near.count()
 }
 
 /// How many slots end more than `boundary_us` before the end of the playlist.

@@ -298,8 +298,8 @@ impl Reading {
         let begun = self.date_ms.is_some() || self.discontinuity.is_some();
         let dangling = self.micros.is_some() || self.gap.is_some() || (begun && self.open_parts == 0);
         ensure!(!dangling, "tags of a segment that is not there");
-        // EXT-X-MAP outside I-frame playlists needs 6, nothing else needs more (rfc8216bis 8).
-        ensure!(self.version == Some(6), "version {:?}, wanted 6", self.version);
+        // EXT-X-GAP, which may come at any time, needs 8, nothing else needs more (rfc8216bis 8).
+        ensure!(self.version == Some(8), "version {:?}, wanted 8", self.version);
         Ok(MediaPlaylist {
             target_duration: self.target.context("no EXT-X-TARGETDURATION")?,
             media_sequence: self.sequence.context("no EXT-X-MEDIA-SEQUENCE")?,

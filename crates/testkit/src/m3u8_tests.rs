@@ -1,7 +1,7 @@
 use super::m3u8::*;
 
 const MEDIA: &str = "#EXTM3U
-#EXT-X-VERSION:6
+#EXT-X-VERSION:8
 #EXT-X-TARGETDURATION:2
 #EXT-X-MEDIA-SEQUENCE:7
 #EXT-X-DISCONTINUITY-SEQUENCE:3
@@ -46,7 +46,7 @@ fn faults_of_media_playlists_are_found() {
     let faults = [
         ("#EXTM3U\n", "\u{feff}#EXTM3U\n"),
         ("#EXTM3U\n", "#EXTM3U\r\n"),
-        ("VERSION:6", "VERSION:9"),
+        ("VERSION:8", "VERSION:9"),
         ("TARGETDURATION:2", "TARGETDURATION:1"),
         ("#EXT-X-TARGETDURATION:2\n", "#EXT-X-TARGETDURATION:2\n#EXT-X-TARGETDURATION:2\n"),
         ("#EXT-X-DISCONTINUITY-SEQUENCE:3\n", ""),
@@ -57,8 +57,8 @@ fn faults_of_media_playlists_are_found() {
         ("#EXTINF:2.002,", "#EXTINF:2.002, "),
         ("a-8.m4s\n#EXT-X-ENDLIST", "#EXT-X-ENDLIST"),
         ("#EXT-X-ENDLIST\n", "#EXT-X-ENDLIST\n#EXT-X-ENDLIST\n"),
-        ("#EXT-X-VERSION:6\n", "#EXT-X-VERSION:6\n#EXT-X-PLAYLIST-TYPE:EVENT\n"),
-        ("#EXT-X-VERSION:6\n", "#EXT-X-VERSION:6\n#EXT-X-INDEPENDENT-SEGMENTS\n"),
+        ("#EXT-X-VERSION:8\n", "#EXT-X-VERSION:8\n#EXT-X-PLAYLIST-TYPE:EVENT\n"),
+        ("#EXT-X-VERSION:8\n", "#EXT-X-VERSION:8\n#EXT-X-INDEPENDENT-SEGMENTS\n"),
         ("a-7.m4s\n", "a-7.m4s\n#EXT-X-MEDIA-SEQUENCE:8\n"),
     ];
     for (sound, faulty) in faults {

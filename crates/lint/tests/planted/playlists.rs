@@ -24,7 +24,7 @@ pub fn live(first: u64, count: u64, parts: u64) -> String {
         }
         text += &format!("#EXT-X-PROGRAM-DATE-TIME:{}\n", date(msn));
         let listed = if open { parts } else { 4 };
-        if msn + 3 >= end {
+        if msn + 2 >= end {
             for part in 0..listed {
                 let independent = if part == 0 { ",INDEPENDENT=YES" } else { "" };
                 text += &format!("#EXT-X-PART:DURATION=0.500000,URI=\"{msn}.{part}.m4s\"{independent}\n");
@@ -90,7 +90,9 @@ fn what_is_good_is_left_alone() {
     assert_eq!(judged(&live(100, 8, 0)), []);
     assert_eq!(multi(MULTI), []);
     assert_eq!(compared(&good(), &twin()), []);
-    let gap = good().replace("#EXTINF:2.000000,\n102.m4s", "#EXT-X-GAP\n#EXTINF:2.000000,\n102.m4s");
+    let gap = good()
+        .replace("VERSION:6", "VERSION:8")
+        .replace("#EXTINF:2.000000,\n102.m4s", "#EXT-X-GAP\n#EXTINF:2.000000,\n102.m4s");
     assert_eq!(judged(&gap), []);
     let ended = good().split("#EXT-X-PRELOAD-HINT").next().expect("a head").to_owned() + "#EXT-X-ENDLIST\n";
     assert_eq!(broken(&judged(&ended)).len(), 0);
@@ -156,6 +158,7 @@ const SINGLE: &[Edit] = &[
     ("independent segments said twice", "P10", |t| swap(t, "#EXT-X-MAP", "#EXT-X-INDEPENDENT-SEGMENTS\n#EXT-X-MAP")),
     ("a type of a live playlist", "P11-type", |t| swap(t, "#EXT-X-MAP", "#EXT-X-PLAYLIST-TYPE:EVENT\n#EXT-X-MAP")),
     ("a version that knows no map", "P16-low", |t| swap(t, "VERSION:6", "VERSION:4")),
+    ("a gap in an old version", "P16-low", |t| swap(t, "#EXTINF:2.000000,\n102", "#EXT-X-GAP\n#EXTINF:2.000000,\n102")),
     ("a version that nobody needs", "P16-high", |t| swap(t, "VERSION:6", "VERSION:10")),
     ("parts without their target", "L1-inf", |t| {
         swap(t, "#EXT-X-PART-INF:PART-TARGET=0.512\n", "").split("#EXT-X-PRELOAD").next().unwrap_or_default().to_owned()

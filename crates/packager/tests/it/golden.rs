@@ -51,7 +51,7 @@ fn a_live_playlist_of_video() {
     run(&mut packager, Feed::new(&["360p"], rate, rate, 60), WALL_MS, 6500);
     assert_snapshot!(playlist(&packager.take_snapshot(Instant::now()).expect("changed"), "360p"), @r#"
     #EXTM3U
-    #EXT-X-VERSION:6
+    #EXT-X-VERSION:8
     #EXT-X-TARGETDURATION:2
     #EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,HOLD-BACK=6,CAN-SKIP-UNTIL=12
     #EXT-X-MEDIA-SEQUENCE:0
@@ -76,7 +76,7 @@ fn a_live_playlist_of_audio() {
     run(&mut packager, Feed::plain(), WALL_MS, 6500);
     assert_snapshot!(playlist(&packager.take_snapshot(Instant::now()).expect("changed"), "audio"), @r#"
     #EXTM3U
-    #EXT-X-VERSION:6
+    #EXT-X-VERSION:8
     #EXT-X-TARGETDURATION:2
     #EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,HOLD-BACK=6,CAN-SKIP-UNTIL=12
     #EXT-X-MEDIA-SEQUENCE:0
@@ -108,7 +108,7 @@ fn an_encoder_that_comes_back_smaller_leaves_every_playlist_going() {
     let snapshot = packager.take_snapshot(Instant::now()).expect("changed");
     assert_snapshot!(playlist(&snapshot, "1080p"), @r#"
     #EXTM3U
-    #EXT-X-VERSION:6
+    #EXT-X-VERSION:8
     #EXT-X-TARGETDURATION:2
     #EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,HOLD-BACK=6,CAN-SKIP-UNTIL=12
     #EXT-X-MEDIA-SEQUENCE:0
@@ -135,7 +135,7 @@ fn an_encoder_that_comes_back_smaller_leaves_every_playlist_going() {
     "#);
     assert_snapshot!(playlist(&snapshot, "720p"), @r#"
     #EXTM3U
-    #EXT-X-VERSION:6
+    #EXT-X-VERSION:8
     #EXT-X-TARGETDURATION:2
     #EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,HOLD-BACK=6,CAN-SKIP-UNTIL=12
     #EXT-X-MEDIA-SEQUENCE:0
@@ -178,7 +178,7 @@ fn a_rendition_that_appears_later_has_a_past() {
     assert_eq!(names, ["1080p", "720p", "360p", "audio"]);
     assert_snapshot!(playlist(&snapshot, "1080p"), @r#"
     #EXTM3U
-    #EXT-X-VERSION:6
+    #EXT-X-VERSION:8
     #EXT-X-TARGETDURATION:2
     #EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,HOLD-BACK=6,CAN-SKIP-UNTIL=12
     #EXT-X-MEDIA-SEQUENCE:0
@@ -209,7 +209,7 @@ fn a_long_run_drops_its_head_and_its_joint() {
     run(&mut packager, Feed::plain(), WALL_MS + 20_000, 20_500);
     assert_snapshot!(playlist(&packager.take_snapshot(Instant::now()).expect("changed"), "360p"), @r#"
     #EXTM3U
-    #EXT-X-VERSION:6
+    #EXT-X-VERSION:8
     #EXT-X-TARGETDURATION:2
     #EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,HOLD-BACK=6,CAN-SKIP-UNTIL=12
     #EXT-X-MEDIA-SEQUENCE:7

@@ -150,7 +150,7 @@ impl Observer {
 
     fn playlist_keeps_the_rules(&mut self, name: &str, parsed: &Parsed) {
         let target = u64::from(self.config.target_duration_s());
-        assert_eq!((parsed.version, parsed.target), (6, target), "{name}");
+        assert_eq!((parsed.version, parsed.target), (8, target), "{name}");
         assert!(parsed.dseq.is_some());
         let mut before: Option<&Entry> = None;
         for entry in &parsed.entries {
