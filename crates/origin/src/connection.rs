@@ -359,4 +359,20 @@ mod tests {
         near.write_all(end).await.expect("taken");
         assert!(read_slowly(&mut near, BODY_BYTES, BODY_BYTES).await.0 > BODY_BYTES / 2);
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_that_nobody_reads_does_not_hold_its_connection_for_ever() {
+        let near = TokioIo::new(connect());
+        let mut builder = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
+        // What a client grants without having read anything.
+        builder.initial_stream_window_size(65_535).initial_connection_window_size(65_535);
+        let (mut sender, connection) = builder.handshake(near).await.expect("HTTP/2");
+        let connection = tokio::spawn(connection);
+        let start = Instant::now();
+        let request = Request::get("http://a/metrics").body(http_body_util::Empty::<Bytes>::new()).expect("a request");
+        let unread = sender.send_request(request).await.expect("an answer");
+        let _ = connection.await.expect("no panic");
+        assert!((20..=40).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
+        drop(unread);
+    }
 }

@@ -186,7 +186,6 @@ const SINGLE: &[Edit] = &[
             "#EXTINF:2.000000,\n101",
             "#EXT-X-PART:DURATION=2.000000,URI=\"101.0.m4s\",GAP=YES\n#EXTINF:2.000000,\n101",
         )
-        .replace("PART-TARGET=0.512", "PART-TARGET=0.512")
     }),
     ("parts without blocking reloads", "L6-block", |t| swap(t, "CAN-BLOCK-RELOAD=YES,", "")),
     ("no hold-back for parts", "L6-hold", |t| swap(t, "PART-HOLD-BACK=1.537,", "")),

@@ -9,7 +9,11 @@ use hyper::{Request, StatusCode, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
-use weir_origin::Limits;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use weir_origin::{Limits, Tls, tls_config};
 use weir_packager::{Edge, Snapshot};
 
 use crate::support::{EDGE, MASTER, Server, playlist, snapshot};
@@ -92,4 +96,50 @@ async fn a_connection_has_no_more_streams_than_it_may() {
     while let Some(answer) = waiting.join_next().await {
         assert_eq!(answer.expect("no panic").expect("an answer").status(), StatusCode::OK);
     }
+}
+
+/// An origin with HTTPS, and a client of it that offers `alpn`.
+async fn over_tls(alpn: &[u8]) -> (Server, TlsStream<TcpStream>) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    let (cert, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+    std::fs::write(&cert, made.cert.pem()).expect("written");
+    std::fs::write(&key, made.signing_key.serialize_pem()).expect("written");
+    let listen = "127.0.0.1:0".parse().expect("an address");
+    let tls = Tls { listen, config: tls_config(&cert, &key).expect("a pair") };
+    let server = Server::with_tls(Limits::default(), Ok(()), Some(tls)).await;
+
+    let mut roots = RootCertStore::empty();
+    roots.add(made.cert.der().clone()).expect("a root");
+    let mut client = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    client.alpn_protocols = vec![alpn.to_vec()];
+    let stream = TcpStream::connect(server.tls_address.expect("HTTPS")).await.expect("connects");
+    let name = "localhost".try_into().expect("a name");
+    let stream = TlsConnector::from(Arc::new(client)).connect(name, stream).await.expect("TLS");
+    (server, stream)
+}
+
+#[tokio::test]
+async fn http2_is_agreed_upon_over_tls() {
+    let (_server, stream) = over_tls(b"h2").await;
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+    let (mut sender, connection) = handshake(TokioExecutor::new(), TokioIo::new(stream)).await.expect("HTTP/2");
+    tokio::spawn(connection);
+    let response = sender.send_request(get("/live/studio/index.m3u8")).await.expect("an answer");
+    assert_eq!((response.status(), response.version()), (StatusCode::OK, Version::HTTP_2));
+    assert_eq!(response.into_body().collect().await.expect("a body").to_bytes(), MASTER);
+}
+
+#[tokio::test]
+async fn http1_is_spoken_over_tls_to_those_who_know_no_other() {
+    let (_server, stream) = over_tls(b"http/1.1").await;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("HTTP/1.1");
+    tokio::spawn(connection);
+    let request = Request::get("/healthz").header("host", "localhost").body(Empty::<Bytes>::new()).expect("a request");
+    let response = sender.send_request(request).await.expect("an answer");
+    assert_eq!((response.status(), response.version()), (StatusCode::OK, Version::HTTP_11));
 }

@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use weir_origin::{Config, Directory, Limits, Origin, Status};
+use weir_origin::{Config, Directory, Limits, Origin, Status, Tls};
 use weir_packager::{Edge, MediaFile, PartGrid, Playlist, RenditionSnapshot, Snapshot};
 
 /// A hung test ends here; nothing that passes comes near it.
@@ -35,6 +35,7 @@ pub const EDGE: Edge = Edge {
 
 pub struct Server {
     pub address: SocketAddr,
+    pub tls_address: Option<SocketAddr>,
     pub publish: watch::Sender<Option<Arc<Snapshot>>>,
     stop: Option<oneshot::Sender<()>>,
     pub running: JoinHandle<()>,
@@ -47,6 +48,10 @@ impl Server {
     }
 
     pub async fn with_status(limits: Limits, ready: Result<(), &'static str>) -> Self {
+        Self::with_tls(limits, ready, None).await
+    }
+
+    pub async fn with_tls(limits: Limits, ready: Result<(), &'static str>, tls: Option<Tls>) -> Self {
         let directory = Directory::new();
         let (publish, studio) = watch::channel(Some(Arc::new(snapshot())));
         directory.insert("studio", studio);
@@ -56,14 +61,14 @@ impl Server {
             ready: Arc::new(move || ready.map_err(str::to_owned)),
         };
         let listen = "127.0.0.1:0".parse().expect("an address");
-        let config = Config { listen, tls: None, limits };
+        let config = Config { listen, tls, limits };
         let origin = Origin::bind(config, directory, status).await.expect("a free port");
         let (stop, stopped) = oneshot::channel();
-        let address = origin.local_addr();
+        let (address, tls_address) = (origin.local_addr(), origin.tls_local_addr());
         let running = tokio::spawn(origin.run(async {
             let _ = stopped.await;
         }));
-        Self { address, publish, stop: Some(stop), running }
+        Self { address, tls_address, publish, stop: Some(stop), running }
     }
 
     pub async fn connect(&self) -> Client {

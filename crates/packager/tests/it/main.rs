@@ -6,6 +6,7 @@ mod boxes;
 mod faults;
 #[cfg(test)]
 mod golden;
+#[cfg(test)]
 mod low_latency;
 #[cfg(test)]
 mod observer;
