@@ -40,8 +40,8 @@ fn kept(before: &Playlist, now: &Playlist, sink: &mut Sink) {
             (&a.uri, a.duration_us, a.gap, a.discontinuity, a.date_ms, a.range)
                 == (&b.uri, b.duration_us, b.gap, b.discontinuity, b.date_ms, b.range)
         };
-        // The first segment that is left may have lost the map that stood before it.
-        let maps = was.map == is.map || msn == now.msn;
+        // The first segment that is left may have lost the map that stood before it, and a gap needs none.
+        let maps = was.map == is.map || msn == now.msn || was.gap;
         sink.check("P15", is.line, !finished || (same(was, is) && maps), || {
             format!("segment {msn} changed: {was:?} is now {is:?}")
         });
@@ -103,6 +103,8 @@ fn hinted(before: &Playlist, now: &Playlist, sink: &mut Sink) {
 pub struct Pace {
     segment: Option<(u64, Duration)>,
     part: Option<((u64, usize), Duration)>,
+    /// What was late, until the next change tells whether it was the last before an interruption.
+    late: Sink,
 }
 
 impl Pace {
@@ -110,38 +112,49 @@ impl Pace {
     pub fn see(&mut self, now: &Playlist, at: Duration, sink: &mut Sink) {
         let target = Duration::from_secs(now.target_s.unwrap_or(1));
         let next = now.next_msn();
-        let resumed = returned(now);
+        let edge = (next, now.open.parts.len());
+        if self.part.is_some_and(|(last, _)| edge <= last) && !now.ended {
+            return;
+        }
+        let excused = now.ended || interrupted(now);
+        if excused {
+            self.late.findings.clear();
+        } else {
+            self.finish(sink);
+        }
+        let late = &mut self.late;
+        late.place.clone_from(&sink.place);
         if let Some((last, then)) = self.segment
-            && (next > last || now.ended)
+            && next > last
         {
             let took = at.saturating_sub(then);
-            sink.check("P12", 0, now.ended || resumed || took <= target * 3 / 2 + TOLERANCE, || {
+            late.check("P12", 0, excused || took <= target * 3 / 2 + TOLERANCE, || {
                 format!("segment {} came {took:?} after the one before", next.saturating_sub(1))
             });
         }
         if self.segment.is_none_or(|(last, _)| next > last) {
             self.segment = Some((next, at));
         }
-        let Some(part_us) = now.part_target_us else { return };
-        let edge = (next, now.open.parts.len());
-        if let Some((last, then)) = self.part
-            && edge > last
-        {
+        if let (Some(part_us), Some((_, then))) = (now.part_target_us, self.part) {
             let took = at.saturating_sub(then);
             let most = Duration::from_micros(part_us) + TOLERANCE;
-            sink.check("L2", 0, now.ended || resumed || took <= most, || {
+            late.check("L2", 0, excused || took <= most, || {
                 format!("part {} of segment {next} came {took:?} after the one before", edge.1)
             });
         }
-        if self.part.is_none_or(|(last, _)| edge > last) {
-            self.part = Some((edge, at));
-        }
+        self.part = Some((edge, at));
+    }
+
+    /// Nothing more comes: what was late was not the last before an interruption.
+    pub fn finish(&mut self, sink: &mut Sink) {
+        sink.findings.append(&mut self.late.findings);
     }
 }
 
 /// Whether what came last is, or just follows, an interruption that the playlist declares: nobody can publish on time
-/// what an encoder does not send, and gaps say so. They and the discontinuity that ends them are excused.
-fn returned(now: &Playlist) -> bool {
+/// what an encoder does not send, and gaps say so. They, what came last before them, and the discontinuity that ends
+/// them are excused.
+fn interrupted(now: &Playlist) -> bool {
     let recent: Vec<_> = now.numbered().collect();
     let tail = &recent[recent.len().saturating_sub(2)..];
     tail.iter().any(|(_, segment)| segment.discontinuity || segment.gap || segment.parts.iter().any(|part| part.gap))

@@ -225,6 +225,9 @@ impl Follower {
             }
         }
         self.again().await?;
+        let mut sink = Sink::new(&self.path);
+        self.pace.finish(&mut sink);
+        self.shared.take(sink);
         let target_s = self.last.as_ref().and_then(|last| last.target_s).unwrap_or(1);
         Ok(Some(Followed { path: self.path, track: self.track, target_s }))
     }

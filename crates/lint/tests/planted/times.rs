@@ -21,6 +21,7 @@ fn paced(states: &[(&str, u64)]) -> Vec<Finding> {
     for (text, at_ms) in states {
         pace.see(&parsed(text), Duration::from_millis(*at_ms), &mut sink);
     }
+    pace.finish(&mut sink);
     sink.findings
 }
 
@@ -89,6 +90,12 @@ fn good_changes_and_answers_are_left_alone() {
     assert_eq!(changed(&good(), &live(100, 9, 0)), []);
     assert_eq!(changed(&good(), &live(102, 8, 1)), []);
     assert_eq!(paced(&[(&good(), 0), (&live(100, 8, 3), 500), (&live(100, 9, 0), 1000), (&live(100, 9, 1), 1500)]), []);
+    // Late, but the next that comes is a gap.
+    let gap = live(100, 9, 1).replace(
+        "PART:DURATION=0.500000,URI=\"109.0.m4s\",INDEPENDENT=YES",
+        "PART:DURATION=0.500000,URI=\"109.0.m4s\",GAP=YES",
+    );
+    assert_eq!(paced(&[(&good(), 0), (&live(100, 9, 0), 1500), (&gap, 2000)]), []);
     assert_eq!(skipped(|delta| delta), []);
     assert_eq!(answered(&answer()), []);
     assert_eq!(media(&with("content-type", "video/iso.segment"), true), []);
