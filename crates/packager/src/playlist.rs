@@ -83,11 +83,11 @@ fn skippable(window: &Window, config: Config) -> usize {
 }
 
 /// The first slot of which no part is so far from the end that it must not be listed any more. Short segments count
-/// as whole ones: there are readers that count segments.
+/// as whole ones, and what is hinted at as a segment too: there are readers that count segments.
 fn first_with_parts(window: &Window, config: Config) -> usize {
     let boundary_us = PARTS_LISTED_TARGETS * u64::from(config.target_duration_s()) * 1_000_000;
     let mut start_us = window.open.as_ref().map_or(0, Slot::longest_us);
-    let most = PARTS_LISTED_TARGETS as usize - usize::from(window.open.is_some());
+    let most = PARTS_LISTED_TARGETS as usize - 1;
     let near = window.slots.iter().rev().take(most).take_while(|slot| {
         start_us += slot.longest_us();
         start_us <= boundary_us
