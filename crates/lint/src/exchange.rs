@@ -30,9 +30,11 @@ impl Exchange {
         self.headers.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
     }
 
+    /// How long a shared cache may keep it (RFC 9111, 4.2.1): `s-maxage` goes before `max-age`.
     fn max_age(&self) -> Option<u64> {
         let cache = self.header("cache-control")?;
-        cache.split(',').find_map(|part| part.trim().strip_prefix("max-age="))?.parse().ok()
+        let age = |name| cache.split(',').find_map(|part| part.trim().strip_prefix(name)?.parse().ok());
+        age("s-maxage=").or_else(|| age("max-age="))
     }
 }
 

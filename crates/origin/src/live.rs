@@ -36,10 +36,15 @@ const BLOCKING_TARGETS: u32 = 6;
 /// How long a playlist may be kept. A plain one may be half a target duration old (rfc8216bis B.1); one with ENDLIST
 /// is kept no longer: nobody asks for it again but who waits for the next broadcast, which begins under the same
 /// address and must not be hidden by the end of the last.
+///
+/// What was asked for with directives is for caches that many share. A player that asks for the same again wants to
+/// know what came since: video.js does so after each segment, and stood still for as long as its browser kept the answer.
 fn playlist_cache(edge: &Edge, blocking: bool) -> HeaderValue {
-    let seconds =
-        if blocking { BLOCKING_TARGETS * edge.target_duration_s } else { (edge.target_duration_s / 2).max(1) };
-    max_age(seconds)
+    if !blocking {
+        return max_age((edge.target_duration_s / 2).max(1));
+    }
+    let shared = BLOCKING_TARGETS * edge.target_duration_s;
+    HeaderValue::from_str(&format!("max-age=0, s-maxage={shared}")).unwrap_or(NO_STORE)
 }
 
 /// `max-age` of so many seconds.

@@ -63,7 +63,7 @@ async fn what_is_there_is_delivered_at_once() {
     {
         let reply = server.get(&format!("{PLAYLIST}?{query}"), "").await;
         assert_eq!((reply.status, &reply.body[..]), (200, MEDIA.as_bytes()), "{query}");
-        assert_eq!(reply.header("cache-control"), Some("max-age=12"), "{query}");
+        assert_eq!(reply.header("cache-control"), Some("max-age=0, s-maxage=12"), "{query}");
     }
     let iframes = server.get("/live/studio/720p/iframes.m3u8?_HLS_msn=9", "").await;
     assert_eq!(iframes.body, IFRAMES.as_bytes());
@@ -102,7 +102,7 @@ async fn a_playlist_is_held_until_it_has_what_is_asked_for() {
         publish_when_held(&server, idle + 1, Some(next(Edge { parts: 3, ..EDGE })))
     );
     assert_eq!((reply.status, crate::support::gunzip(&reply.body)), (200, NEXT.to_owned()));
-    assert_eq!(reply.header("cache-control"), Some("max-age=12"));
+    assert_eq!(reply.header("cache-control"), Some("max-age=0, s-maxage=12"));
 }
 
 #[tokio::test]
