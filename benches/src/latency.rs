@@ -15,14 +15,19 @@ const PLAYS_WITHIN: Duration = Duration::from_secs(60);
 /// What a player does while it finds its place is not counted.
 const SETTLES: Duration = Duration::from_secs(10);
 
+/// Times that each engine starts anew: where it begins depends on the moment at which it finds the playlist.
+const STARTS: usize = 5;
+/// A browser that has just been opened is busy with itself; viewers have theirs open already.
+const OPENS: Duration = Duration::from_secs(3);
+
 struct Row {
     engine: &'static str,
-    state: PlayerState,
+    starts: Vec<PlayerState>,
     blocking: usize,
     parts: usize,
 }
 
-/// Plays for `seconds` with each engine.
+/// Plays for `seconds` after each start of each engine.
 pub async fn run(seconds: u64) -> Result<()> {
     let config = Config { preset: PRESET, log_level: "debug", ..Config::full_ladder("1080p") };
     let daemon = Daemon::start(config).await?;
@@ -33,19 +38,12 @@ pub async fn run(seconds: u64) -> Result<()> {
     let mut rows = Vec::new();
     for engine in ENGINES {
         let before = low_latency_requests(&daemon.log().text())?;
-        let browser = Browser::open().await?;
-        pages.play(&browser, engine, &daemon.hls().url(), PLAYS_WITHIN).await?;
-        tokio::time::sleep(SETTLES).await;
-        restart_counts(&browser).await?;
-        tokio::time::sleep(Duration::from_secs(seconds)).await;
-        let state = player_state(&browser).await?;
-        browser.close().await?;
+        let starts = play(&pages, engine, &daemon.hls().url(), seconds).await?;
         let after = low_latency_requests(&daemon.log().text())?;
-        println!("{engine}: {state:?}");
-        rows.push(Row { engine, state, blocking: after.0 - before.0, parts: after.1 - before.1 });
+        rows.push(Row { engine, starts, blocking: after.0 - before.0, parts: after.1 - before.1 });
     }
     println!(
-        "\n1080p30 with the ladder at {PRESET}, {seconds} s each after {} s\n\n{}",
+        "\n1080p30 with the ladder at {PRESET}, {STARTS} starts of {seconds} s each after {} s\n\n{}",
         SETTLES.as_secs(),
         table(&rows)
     );
@@ -62,26 +60,54 @@ pub async fn run(seconds: u64) -> Result<()> {
     daemon.stop().await.map(drop)
 }
 
+/// Starts an engine [`STARTS`] times, and lets it play for `seconds` each time.
+async fn play(pages: &PlayerPages, engine: &str, url: &str, seconds: u64) -> Result<Vec<PlayerState>> {
+    let browser = Browser::open().await?;
+    let mut starts = Vec::new();
+    for _ in 0..STARTS {
+        browser.goto("about:blank").await?;
+        tokio::time::sleep(OPENS).await;
+        pages.play(&browser, engine, url, PLAYS_WITHIN).await?;
+        tokio::time::sleep(SETTLES).await;
+        restart_counts(&browser).await?;
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+        let state = player_state(&browser).await?;
+        println!("{engine}: {state:?}");
+        starts.push(state);
+    }
+    browser.close().await?;
+    Ok(starts)
+}
+
 fn table(rows: &[Row]) -> String {
     let mut text = String::from(
-        "| engine | median s | 95 % s | stalls | stalled s | fatal | dropped frames | blocking reloads | parts |\n\
-         |---|---|---|---|---|---|---|---|---|\n",
+        "| engine | median s | of the starts, from - to | worst 95 % s | stalls | stalled s | fatal | dropped frames \
+         | blocking reloads | parts |\n|---|---|---|---|---|---|---|---|---|---|\n",
     );
-    let seconds = |ms: Option<f64>| ms.map_or("-".to_owned(), |ms| format!("{:.2}", ms / 1000.0));
-    for Row { engine, state, blocking, parts } in rows {
+    for Row { engine, starts, blocking, parts } in rows {
+        let mut medians: Vec<f64> = starts.iter().filter_map(|start| start.median_ms).collect();
+        medians.sort_by(f64::total_cmp);
+        let worst = starts.iter().filter_map(|start| start.p95_ms).max_by(f64::total_cmp);
+        let sum = |count: fn(&PlayerState) -> u64| starts.iter().map(count).sum::<u64>();
         // Writing to a String cannot fail.
         let _ = writeln!(
             text,
-            "| {engine} | {} | {} | {} | {:.1} | {} | {} | {blocking} | {parts} |",
-            seconds(state.median_ms),
-            seconds(state.p95_ms),
-            state.stalls,
-            state.stalled_ms / 1000.0,
-            state.fatal,
-            state.dropped
+            "| {engine} | {} | {} - {} | {} | {} | {:.1} | {} | {} | {blocking} | {parts} |",
+            seconds(medians.get(medians.len() / 2)),
+            seconds(medians.first()),
+            seconds(medians.last()),
+            seconds(worst.as_ref()),
+            sum(|start| start.stalls),
+            starts.iter().map(|start| start.stalled_ms).sum::<f64>() / 1000.0,
+            sum(|start| start.fatal),
+            sum(|start| start.dropped),
         );
     }
     text
+}
+
+fn seconds(ms: Option<&f64>) -> String {
+    ms.map_or("-".to_owned(), |ms| format!("{:.2}", ms / 1000.0))
 }
 
 /// The least bucket bound of a histogram below which `share` of the values lie.
