@@ -109,7 +109,8 @@ impl Channel {
             Answer::Accept => info!(channel, %peer, "publisher connected"),
         }
         self.ended = None;
-        self.source = Some(Source::new(request.accept()));
+        let clock = request.protocol.clock();
+        self.source = Some(Source::new(request.accept(), clock));
         counter!("weir_publishers_total", "channel" => self.spec.name.clone()).increment(1);
     }
 

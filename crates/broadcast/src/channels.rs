@@ -13,7 +13,7 @@ use weir_packager::Snapshot;
 use crate::channel::Channel;
 use crate::gate::Gate;
 use crate::settings::{ChannelSpec, Settings};
-use crate::stages;
+use crate::{link, stages};
 
 /// Publishers that may wait for a channel's answer. One sends, one may knock; more only while under attack.
 const WAITING_MAX: usize = 16;
@@ -120,6 +120,7 @@ impl Channels {
 /// Describes the metrics of this crate.
 pub fn describe_metrics() {
     stages::describe_metrics();
+    link::describe_metrics();
     describe_counter!("weir_publishers_total", "Publishers accepted, by channel.");
     describe_counter!("weir_channel_failures_total", "Faults that ended a channel's task, by channel.");
     describe_counter!("weir_timestamp_jumps_total", "Source timestamps that jumped, by channel.");

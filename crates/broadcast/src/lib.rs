@@ -11,6 +11,7 @@ mod channels;
 mod files;
 mod gate;
 mod life;
+mod link;
 mod position;
 mod settings;
 mod show;
@@ -20,4 +21,5 @@ mod timeline;
 mod wall;
 
 pub use channels::{Channels, OpenError, describe_metrics};
+pub use gate::Gate;
 pub use settings::{ChannelSpec, OnShutdown, Settings};

@@ -66,11 +66,11 @@ pub struct Opened {
 }
 
 impl Source {
-    /// A publisher that has sent nothing yet.
-    pub fn new(publication: Publication) -> Self {
+    /// A publisher that has sent nothing yet, and stamps its frames by `clock`.
+    pub fn new(publication: Publication, clock: SourceClock) -> Self {
         Self {
             publication,
-            timeline: Timeline::new(SourceClock::Millis32),
+            timeline: Timeline::new(clock),
             video: None,
             audio: None,
             claimed_millihertz: None,

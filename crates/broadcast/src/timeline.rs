@@ -37,6 +37,7 @@ pub enum Jump {
 /// The timeline of one publisher's session. Its epochs come and go; the unwrapping runs through.
 #[derive(Debug)]
 pub struct Timeline {
+    clock: SourceClock,
     unwrapper: Unwrapper,
     epoch: Option<Epoch>,
 }
@@ -52,7 +53,7 @@ struct Epoch {
 impl Timeline {
     /// A timeline that has seen no frame.
     pub fn new(clock: SourceClock) -> Self {
-        Self { unwrapper: Unwrapper::new(clock), epoch: None }
+        Self { clock, unwrapper: Unwrapper::new(clock), epoch: None }
     }
 
     /// Ends the epoch; the next keyframe begins another.
@@ -62,10 +63,9 @@ impl Timeline {
 
     /// Places a frame whose `dts` and `pts` are the source's own, straight from the wire.
     pub fn place(&mut self, frame: Frame) -> Placed {
-        // The low 32 bits are the counter; what is above them the unwrapper finds out.
         let mut probe = self.unwrapper.clone();
-        let dts = probe.unwrap(frame.dts as u32);
-        let composition = ((frame.pts - frame.dts) * (MEDIA_HZ / 1000)).clamp(-COMPOSITION_MAX, COMPOSITION_MAX);
+        let dts = probe.unwrap(frame.dts);
+        let composition = ((frame.pts - frame.dts) * self.clock.scale()).clamp(-COMPOSITION_MAX, COMPOSITION_MAX);
         let placed = self.place_unwrapped(frame, dts, composition);
         // Sound out of step must not drag the unwrapping of the pictures along.
         if placed != Placed::OutOfStep {

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::time::Duration;
 
 use weir_media::{AacError, AudioParams, AvcError, Frame, VideoParams};
 
@@ -11,10 +12,12 @@ pub enum IngestEvent {
     VideoConfig(VideoParams),
     /// The AAC parameters of the frames that follow: before the first frame, and when they change.
     AudioConfig(AudioParams),
-    /// One access unit. `dts` is the raw RTMP timestamp, unsigned milliseconds of 32 bits that wrap;
-    /// `pts` is `dts` plus the signed composition time.
+    /// One access unit. `dts` is the raw timestamp of the protocol, on its [`clock`](crate::Protocol::clock); `pts` is `dts`
+    /// plus the signed composition time.
     Frame(Frame),
-    /// Frames were dropped in front of this place. The next video frame is a keyframe.
+    /// How the link does, every second; SRT only.
+    Link(Box<LinkStats>),
+    /// Frames were dropped in front of this place.
     Lost {
         /// How many, of both tracks.
         frames: u32,
@@ -28,8 +31,51 @@ pub enum IngestEvent {
 /// Why frames were dropped between the socket and the receiver of a [`Publication`](crate::Publication).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LostReason {
-    /// They were not received in time and the queue was full.
+    /// They were not received in time and the queue was full. The next video frame is a keyframe.
     QueueFull,
+    /// They were pictures of which the network lost a part. What follows may refer to them.
+    Damaged,
+}
+
+/// How an SRT link does. Counts are since the connection began.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LinkStats {
+    /// For how long packets are held, as agreed.
+    pub latency: Duration,
+    /// The round trip, smoothed.
+    pub rtt: Duration,
+    /// Packets of media received, retransmissions included.
+    pub packets: u64,
+    /// Their payload.
+    pub bytes: u64,
+    /// Payload in the last second.
+    pub bytes_per_s: u64,
+    /// Packets handed on in their order.
+    pub delivered: u64,
+    /// Packets found missing; most come again.
+    pub lost: u64,
+    /// Loss reports sent.
+    pub reports: u64,
+    /// Packets received that were sent again.
+    pub retransmitted: u64,
+    /// Packets given up: they did not come in time.
+    pub dropped: u64,
+    /// Packets that came twice.
+    pub duplicates: u64,
+    /// Packets that came after they had been given up, or delivered.
+    pub late: u64,
+    /// Packets whose numbers belong to no known place.
+    pub strays: u64,
+    /// Packets whose key was not known.
+    pub undecryptable: u64,
+    /// Packets that wait for their time, holes included.
+    pub buffered: u32,
+    /// Of these, holes.
+    pub missing: u32,
+    /// Places in the transport stream at which packets were missing or out of order.
+    pub continuity_errors: u64,
+    /// Bytes between transport stream packets.
+    pub skipped_bytes: u64,
 }
 
 /// What `onMetaData` declares. Texts are printable and short, numbers that make no sense are left out.

@@ -61,6 +61,8 @@ impl Feed {
         match event {
             IngestEvent::Frame(frame) => self.offer_frame(frame),
             other if self.gap.is_none() && self.has_room(0, PLACES, QUEUE_BYTES) => self.send(other),
+            // The state of the link comes again in a second, and a loss in the network is nothing beside our own.
+            IngestEvent::Link(_) | IngestEvent::Lost { .. } => {}
             other => self.hold(other),
         }
     }
@@ -110,8 +112,8 @@ impl Feed {
             IngestEvent::Metadata(metadata) => gap.metadata = Some(metadata),
             IngestEvent::VideoConfig(params) => gap.video = Some(params),
             IngestEvent::AudioConfig(params) => gap.audio = Some(params),
-            // The other kinds are made here, not by the session.
-            IngestEvent::Frame(_) | IngestEvent::Lost { .. } | IngestEvent::Ended(_) => {}
+            // The other kinds are not held back.
+            IngestEvent::Frame(_) | IngestEvent::Link(_) | IngestEvent::Lost { .. } | IngestEvent::Ended(_) => {}
         }
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::{mpsc, oneshot};
+use weir_media::SourceClock;
 
 use crate::feed::{self, Feed};
 use crate::{CloseReason, EndReason, IngestEvent};
@@ -42,6 +43,8 @@ pub enum Protocol {
     Rtmp,
     /// RTMP over TLS.
     Rtmps,
+    /// MPEG-TS over SRT.
+    Srt,
 }
 
 impl Protocol {
@@ -50,6 +53,15 @@ impl Protocol {
         match self {
             Self::Rtmp => "rtmp",
             Self::Rtmps => "rtmps",
+            Self::Srt => "srt",
+        }
+    }
+
+    /// The counter that stamps its frames.
+    pub fn clock(self) -> SourceClock {
+        match self {
+            Self::Rtmp | Self::Rtmps => SourceClock::Millis32,
+            Self::Srt => SourceClock::Ticks33,
         }
     }
 }
@@ -60,10 +72,11 @@ impl fmt::Display for Protocol {
     }
 }
 
-/// What an encoder says of itself in `connect`. All texts are printable and short.
+/// What an encoder says of itself: in RTMP's `connect`, or in SRT's handshake. All texts are printable and short.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Encoder {
-    /// `flashVer`, for example `FMLE/3.0 (compatible; Lavf59.27.100)`; empty when it was not given.
+    /// `flashVer`, for example `FMLE/3.0 (compatible; Lavf59.27.100)`, or `SRT` and the version of its library; empty when it
+    /// was not given.
     pub flash_ver: String,
     /// `fourCcList`: the codecs that an enhanced-RTMP encoder offers.
     pub four_ccs: Vec<String>,
@@ -107,7 +120,7 @@ pub struct PublishRequest {
     pub peer: SocketAddr,
     /// How.
     pub protocol: Protocol,
-    /// The application part of the URL, without a key; RTMP takes `live` only.
+    /// The application part of the URL, without a key; RTMP takes `live` only, SRT has none.
     pub app: String,
     /// The key it publishes under.
     pub key: StreamKey,

@@ -1,5 +1,7 @@
 use bytes::Bytes;
 
+use crate::BitReader;
+
 /// Samples per channel in one AAC-LC frame.
 pub const AAC_FRAME_SAMPLES: u32 = 1024;
 
@@ -53,10 +55,13 @@ impl AudioParams {
 
     /// Reads an `AudioSpecificConfig`.
     pub fn from_asc(asc: Bytes) -> Result<Self, AacError> {
-        let mut bits = Bits { bytes: &asc, at: 0 };
-        let object_type = bits.object_type()?;
-        let sample_rate = bits.sample_rate()?;
-        let layout = bits.take(4)?;
+        let short = || AacError::Short(asc.len());
+        let mut bits = BitReader::new(&asc);
+        let object_type = object_type(&mut bits).ok_or_else(short)?;
+        let (index, sample_rate) = sample_rate(&mut bits).ok_or_else(short)?;
+        let sample_rate =
+            sample_rate.filter(|rate| (7_350..=96_000).contains(rate)).ok_or(AacError::SampleRate(index))?;
+        let layout = bits.take(4).ok_or_else(short)?;
         let channels = match layout {
             0..=6 => layout as u8,
             7 | 12 | 14 => 8,
@@ -84,43 +89,52 @@ impl AudioParams {
     /// Whether a backward compatible extension (1.6.5.3) turns AAC-LC into HE-AAC.
     fn announces_sbr(&self) -> bool {
         const SYNC_EXTENSION: u32 = 0x2b7;
-        let mut bits = Bits { bytes: &self.asc, at: 16 };
-        let extension = (|| {
-            Ok::<_, AacError>(bits.take(11)? == SYNC_EXTENSION && bits.object_type()? == SBR && bits.take(1)? == 1)
-        })();
-        extension.unwrap_or(false)
+        let mut bits = BitReader::new(&self.asc);
+        let found = bits.take(16).is_some()
+            && bits.take(11) == Some(SYNC_EXTENSION)
+            && object_type(&mut bits) == Some(SBR)
+            && bits.take(1) == Some(1);
+        found
     }
 }
 
-/// Reads bits from the most significant on.
-struct Bits<'a> {
-    bytes: &'a [u8],
-    at: usize,
+/// How many bits at the front of `bytes` are an `AudioSpecificConfig` without a backward compatible extension, as LATM
+/// carries it (1.7.3.1); `None` when it ends early, or describes its channels by a program config element.
+pub fn asc_bits(bits: &BitReader<'_>) -> Option<usize> {
+    let (mut bits, begin) = (bits.clone(), bits.position());
+    let mut object = object_type(&mut bits)?;
+    sample_rate(&mut bits)?;
+    if bits.take(4)? == 0 {
+        return None;
+    }
+    if matches!(object, SBR | PS) {
+        sample_rate(&mut bits)?;
+        object = object_type(&mut bits)?;
+    }
+    if object != AAC_LC {
+        return None;
+    }
+    // GASpecificConfig (4.4.1): frame length, and whether and how far it depends on a core coder.
+    bits.take(1)?;
+    if bits.take(1)? == 1 {
+        bits.take(14)?;
+    }
+    bits.take(1)?;
+    Some(bits.position() - begin)
 }
 
-impl Bits<'_> {
-    fn take(&mut self, count: usize) -> Result<u32, AacError> {
-        let mut value = 0;
-        for _ in 0..count {
-            let byte = self.bytes.get(self.at / 8).ok_or(AacError::Short(self.bytes.len()))?;
-            value = value << 1 | u32::from(byte >> (7 - self.at % 8) & 1);
-            self.at += 1;
-        }
-        Ok(value)
-    }
+fn object_type(bits: &mut BitReader<'_>) -> Option<u8> {
+    Some(match bits.take(5)? {
+        31 => 32 + bits.take(6)? as u8,
+        short => short as u8,
+    })
+}
 
-    fn object_type(&mut self) -> Result<u8, AacError> {
-        Ok(match self.take(5)? {
-            31 => 32 + self.take(6)? as u8,
-            short => short as u8,
-        })
-    }
-
-    fn sample_rate(&mut self) -> Result<u32, AacError> {
-        let index = self.take(4)?;
-        let rate = if index == RATE_ESCAPE { Some(self.take(24)?) } else { RATES.get(index as usize).copied() };
-        rate.filter(|rate| (7_350..=96_000).contains(rate)).ok_or(AacError::SampleRate(index))
-    }
+/// The index, and the rate it means.
+fn sample_rate(bits: &mut BitReader<'_>) -> Option<(u32, Option<u32>)> {
+    let index = bits.take(4)?;
+    let rate = if index == RATE_ESCAPE { Some(bits.take(24)?) } else { RATES.get(index as usize).copied() };
+    Some((index, rate))
 }
 
 #[cfg(test)]

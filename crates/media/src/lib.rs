@@ -5,14 +5,16 @@
 
 mod aac;
 mod avc;
+mod bits;
 mod format;
 mod frame;
 mod rate;
 mod sps;
 mod time;
 
-pub use aac::{AAC_FRAME_SAMPLES, AacError, AudioParams, SILENT_STEREO_FRAME};
+pub use aac::{AAC_FRAME_SAMPLES, AacError, AudioParams, SILENT_STEREO_FRAME, asc_bits};
 pub use avc::{AvcError, VideoParams, contains_idr, nal_units};
+pub use bits::BitReader;
 pub use format::TrackFormat;
 pub use frame::{Frame, TrackKind};
 pub use rate::FrameRate;

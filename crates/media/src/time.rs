@@ -7,13 +7,32 @@ pub const MEDIA_HZ: i64 = 90_000;
 pub enum SourceClock {
     /// RTMP: unsigned milliseconds in 32 bits. Some senders (ffmpeg) wrap at 2^31 instead, so both are taken.
     Millis32,
+    /// MPEG-TS: 33 bits of 90 kHz.
+    Ticks33,
 }
 
 impl SourceClock {
     /// Factor from ticks of this clock to [`MEDIA_HZ`].
-    fn scale(self) -> i64 {
+    pub fn scale(self) -> i64 {
         match self {
             Self::Millis32 => MEDIA_HZ / 1000,
+            Self::Ticks33 => 1,
+        }
+    }
+
+    /// The bits that count.
+    fn mask(self) -> i64 {
+        match self {
+            Self::Millis32 => (1 << 32) - 1,
+            Self::Ticks33 => (1 << 33) - 1,
+        }
+    }
+
+    /// The signed distance from `last` to `raw`.
+    fn step(self, last: i64, raw: i64) -> i64 {
+        match self {
+            Self::Millis32 => step_millis(last as u32, raw as u32),
+            Self::Ticks33 => (raw - last) << 31 >> 31,
         }
     }
 }
@@ -28,7 +47,7 @@ impl SourceClock {
 #[derive(Debug, Clone)]
 pub struct Unwrapper {
     clock: SourceClock,
-    last: Option<(u32, i64)>,
+    last: Option<(i64, i64)>,
 }
 
 /// How near to a fall of exactly 2^31 ms a step must be to count as a wrap at 31 bits: an hour.
@@ -40,11 +59,12 @@ impl Unwrapper {
         Self { clock, last: None }
     }
 
-    /// The unwrapped time of `raw`, in [`MEDIA_HZ`] ticks.
-    pub fn unwrap(&mut self, raw: u32) -> i64 {
+    /// The unwrapped time of `raw`, of which only the bits of the counter count, in [`MEDIA_HZ`] ticks.
+    pub fn unwrap(&mut self, raw: i64) -> i64 {
+        let raw = raw & self.clock.mask();
         let ticks = match self.last {
-            None => i64::from(raw),
-            Some((last_raw, last_ticks)) => last_ticks + step(last_raw, raw),
+            None => raw,
+            Some((last_raw, last_ticks)) => last_ticks + self.clock.step(last_raw, raw),
         };
         self.last = Some((raw, ticks));
         ticks * self.clock.scale()
@@ -52,7 +72,7 @@ impl Unwrapper {
 }
 
 /// The signed distance from `last` to `raw` on a counter of 32 or 31 bits.
-fn step(last: u32, raw: u32) -> i64 {
+fn step_millis(last: u32, raw: u32) -> i64 {
     const HALF: i64 = 1 << 31;
     let fall = i64::from(last) - i64::from(raw);
     if (fall - HALF).abs() < WRAP31_TOLERANCE_MS && last < 1 << 31 {
@@ -68,7 +88,7 @@ mod tests {
 
     fn run(raws: &[u32]) -> Vec<i64> {
         let mut unwrapper = Unwrapper::new(SourceClock::Millis32);
-        raws.iter().map(|&raw| unwrapper.unwrap(raw) / 90).collect()
+        raws.iter().map(|&raw| unwrapper.unwrap(raw.into()) / 90).collect()
     }
 
     #[test]
@@ -92,6 +112,15 @@ mod tests {
         assert_eq!(run(&[10, u32::MAX]), [10, -1]);
     }
 
+    #[test]
+    fn a_counter_of_33_bits_runs_on_after_its_wrap() {
+        let mut unwrapper = Unwrapper::new(SourceClock::Ticks33);
+        let top = 1_i64 << 33;
+        let times = [top - 3000, top, top + 3000, top - 3000];
+        let unwrapped: Vec<i64> = times.iter().map(|time| unwrapper.unwrap(time % top)).collect();
+        assert_eq!(unwrapped, times);
+    }
+
     proptest! {
         #[test]
         fn steps_survive_any_number_of_wraps(
@@ -105,10 +134,10 @@ mod tests {
             let limit = if narrow { 1 << 30 } else { i64::MAX };
             let mut truth = i64::from(start) & mask;
             let mut unwrapper = Unwrapper::new(SourceClock::Millis32);
-            let origin = unwrapper.unwrap(truth as u32) - truth * 90;
+            let origin = unwrapper.unwrap(truth) - truth * 90;
             for step in steps {
                 truth += if narrow { step.min(WRAP31_TOLERANCE_MS - 1) } else { step.min(limit) };
-                let got = unwrapper.unwrap((truth & mask) as u32);
+                let got = unwrapper.unwrap(truth & mask);
                 prop_assert_eq!(got - origin, truth * 90);
             }
         }

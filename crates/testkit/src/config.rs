@@ -39,6 +39,8 @@ pub struct Config {
     pub rtmp_listen: String,
     /// Whether to listen for RTMPS too.
     pub tls: bool,
+    /// `[srt] srt_passphrase`; the listener is always there.
+    pub srt_passphrase: Option<&'static str>,
     /// `[http] waiters_per_address_max`; the daemon's own when `None`.
     pub waiters_per_address_max: Option<u32>,
     /// `[log] level`.
@@ -63,6 +65,7 @@ impl Default for Config {
             key: "test-key-0123456789abcdef".to_owned(),
             rtmp_listen: "127.0.0.1:0".to_owned(),
             tls: false,
+            srt_passphrase: None,
             waiters_per_address_max: None,
             log_level: "info",
         }
@@ -90,6 +93,10 @@ impl Config {
             // Writing to a String cannot fail.
             let _ = writeln!(text, "[rtmp.tls]\nlisten = \"127.0.0.1:0\"");
             let _ = writeln!(text, "cert = \"{folder}/cert.pem\"\nkey = \"{folder}/key.pem\"");
+        }
+        let _ = writeln!(text, "[srt]\nlisten = \"127.0.0.1:0\"");
+        if let Some(passphrase) = self.srt_passphrase {
+            let _ = writeln!(text, "srt_passphrase = \"{passphrase}\"");
         }
         let _ = writeln!(text, "[hls]\nsegment_ms = {segment_ms}\nwindow_s = {window_s}");
         let _ = writeln!(text, "on_shutdown = \"{on_shutdown}\"");

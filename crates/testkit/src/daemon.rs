@@ -41,6 +41,7 @@ pub struct Daemon {
     http: SocketAddr,
     rtmp: SocketAddr,
     rtmps: Option<SocketAddr>,
+    srt: SocketAddr,
 }
 
 /// How a daemon ended after SIGTERM.
@@ -96,7 +97,9 @@ impl Daemon {
     pub async fn start_in(home: Home) -> Result<Self> {
         let mut command = Command::new(binary()?);
         command.arg("serve").arg("--config").arg(home.config_file()).env_remove("WEIR_LOG");
-        let process = Process::spawn("weir", command, std::slice::from_ref(&home.config.key))?;
+        let mut secrets = vec![home.config.key.clone()];
+        secrets.extend(home.config.srt_passphrase.map(str::to_owned));
+        let process = Process::spawn("weir", command, &secrets)?;
         let event = process.err.find(0, "the event `listening`", START_TIMEOUT, listening).await?;
         let address = |name: &str| -> Result<Option<SocketAddr>> {
             let Some(text) = event[name].as_str().filter(|text| !text.is_empty()) else { return Ok(None) };
@@ -105,9 +108,10 @@ impl Daemon {
         let http = address("http")?.context("`listening` without http")?;
         let rtmp = address("rtmp")?.context("`listening` without rtmp")?;
         let rtmps = address("rtmps")?;
+        let srt = address("srt")?.context("`listening` without srt")?;
         let folder = home.folder().to_owned();
         let key = home.config.key.clone();
-        Ok(Self { process, home: Some(home), folder, key, http, rtmp, rtmps })
+        Ok(Self { process, home: Some(home), folder, key, http, rtmp, rtmps, srt })
     }
 
     /// Its HTTP side.
@@ -144,6 +148,16 @@ impl Daemon {
     pub fn publish_url_tls(&self) -> Result<String> {
         let address = self.rtmps.context("`listening` without rtmps")?;
         Ok(format!("rtmps://{address}/live/{}", self.key()))
+    }
+
+    /// Where it listens for SRT.
+    pub fn srt(&self) -> SocketAddr {
+        self.srt
+    }
+
+    /// The SRT URL with this stream id, which may hold anything, and further options `&name=value`.
+    pub fn srt_url(&self, stream_id: &str, options: &str) -> String {
+        format!("srt://{}?streamid={stream_id}{options}", self.srt)
     }
 
     /// Its folder, for files of the test too.

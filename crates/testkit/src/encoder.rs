@@ -65,8 +65,9 @@ impl Default for Source {
 }
 
 impl Source {
-    /// The arguments of ffmpeg from the inputs to the muxer's name. `live` reads in real time.
-    fn ffmpeg_args(&self, live: bool) -> Result<Vec<String>> {
+    /// The arguments of ffmpeg from the inputs to the muxer's name, which is that of FLV or, for SRT, MPEG-TS. `live`
+    /// reads in real time.
+    fn ffmpeg_args(&self, live: bool, muxer: &str) -> Result<Vec<String>> {
         let mut line = String::from("-hide_banner -nostdin -nostats -loglevel info -y");
         let pace = if live { " -re" } else { "" };
         let Self { width, height, rate, gop, bframes, kbps, .. } = self;
@@ -88,23 +89,37 @@ impl Source {
             let _ =
                 write!(line, " -tune zerolatency -flush_packets 1 -vf {},format=yuv420p", clock_filter(*width, rate)?);
         }
-        line.push_str(" -flvflags no_duration_filesize -f flv");
+        if muxer == "flv" {
+            line.push_str(" -flvflags no_duration_filesize");
+        }
+        let _ = write!(line, " -f {muxer}");
         Ok(line.split(' ').map(str::to_owned).collect())
     }
 
     /// Encodes it as fast as the machine can into the FLV file `file`; wants a length.
     pub async fn write_clip(&self, file: &Path) -> Result<()> {
         anyhow::ensure!(self.seconds.is_some(), "an endless clip");
-        let mut args = self.ffmpeg_args(false)?;
+        let mut args = self.ffmpeg_args(false, "flv")?;
         args.push(file.to_str().context("a path that is not UTF-8")?.to_owned());
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
         run_tool("ffmpeg", &args, CLIP_TIMEOUT).await.map(drop)
     }
 
-    /// Has ffmpeg encode it in real time and push it to an RTMP or RTMPS URL.
+    /// Encodes it as fast as the machine can into the MPEG-TS file `file`, with further options of ffmpeg; wants a length.
+    pub async fn write_ts(&self, options: &[&str], file: &Path) -> Result<()> {
+        anyhow::ensure!(self.seconds.is_some(), "an endless clip");
+        let args = self.ffmpeg_args(false, "mpegts")?;
+        let mut args: Vec<&str> = args.iter().map(String::as_str).collect();
+        args.extend(options);
+        args.push(file.to_str().context("a path that is not UTF-8")?);
+        run_tool("ffmpeg", &args, CLIP_TIMEOUT).await.map(drop)
+    }
+
+    /// Has ffmpeg encode it in real time and push it to an RTMP, RTMPS or SRT URL.
     pub fn push(&self, url: &str) -> Result<Process> {
+        let muxer = if url.starts_with("srt:") { "mpegts" } else { "flv" };
         let mut command = Command::new("ffmpeg");
-        command.args(self.ffmpeg_args(true)?).arg(url);
+        command.args(self.ffmpeg_args(true, muxer)?).arg(url);
         Process::spawn("ffmpeg", command, &[])
     }
 

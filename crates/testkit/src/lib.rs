@@ -12,6 +12,7 @@ mod log;
 mod players;
 mod probe;
 mod process;
+mod relay;
 mod wait;
 
 pub mod cmaf;
@@ -34,5 +35,6 @@ pub use log::Log;
 pub use players::{ENGINES, PlayerPages, PlayerState, low_latency_requests, player_state, restart_counts};
 pub use probe::{Probe, decode};
 pub use process::{Process, run_tool, signal_pid};
+pub use relay::{Link, Relay};
 pub use rustix::process::Signal;
 pub use wait::until;

@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 use weir_broadcast::Channels;
-use weir_ingest::{BindError, Protocol, RtmpServer};
+use weir_ingest::{BindError, Protocol, RtmpServer, SrtServer};
 use weir_origin::{Directory, Origin, Status};
 use weir_packager::Snapshot;
 
@@ -21,7 +21,7 @@ use crate::cli::Failure;
 use crate::config::Config;
 use crate::keys::{self, ChannelKey};
 use crate::listen::cannot_listen;
-use crate::wiring;
+use crate::wiring::{self, SrtKeys};
 
 /// Publishers that may wait for the gate, which answers at once.
 const REQUESTS_MAX: usize = 64;
@@ -64,7 +64,12 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     let origin_config = wiring::origin(&config).map_err(|e| ServeError::new(Failure::Config, e))?;
     let settings = wiring::settings(&config).map_err(|e| running(&e))?;
 
-    let rtmp = RtmpServer::bind(rtmp_config).await.map_err(|e| rtmp_unbound(&e))?;
+    let rtmp = RtmpServer::bind(rtmp_config).await.map_err(|e| ingest_unbound(&e))?;
+    let srt_keys = SrtKeys::default();
+    let srt = match wiring::srt(&config, &srt_keys) {
+        Some(srt_config) => Some(SrtServer::bind(srt_config).await.map_err(|e| ingest_unbound(&e))?),
+        None => None,
+    };
     let directory = Directory::new();
     let ready = Arc::new(AtomicBool::new(false));
     let status = status(metrics, ready.clone());
@@ -72,7 +77,8 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
         Origin::bind(origin_config, directory.clone(), status).await.map_err(|e| origin_unbound(&config, &e))?;
 
     // Only now: a daemon that cannot listen must leave neither a key nor a line about one behind.
-    let keys = resolve_keys(&config, &rtmp)?;
+    let keys = resolve_keys(&config, &rtmp, srt.as_ref())?;
+    srt_keys.set(&config, &keys);
     tokio::select! {
         checked = weir_ladder::check_worker(&settings.worker) => checked.map_err(|e| running(&e))?,
         () = &mut stopping => return Ok(()),
@@ -91,8 +97,10 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
         https: origin.tls_local_addr(),
         rtmp: rtmp.local_addr(),
         rtmps: rtmp.tls_local_addr(),
+        srt: srt.as_ref().map(SrtServer::local_addr),
     };
     let (requests, publishers) = mpsc::channel(REQUESTS_MAX);
+    let srt_ingesting = srt.map(|srt| tokio::spawn(srt.run(requests.clone(), stopped.clone())));
     let ingesting = tokio::spawn(rtmp.run(requests, stopped));
     let broadcasting = tokio::spawn(channels.run(publishers));
     let (close_origin, origin_closes) = tokio::sync::oneshot::channel::<()>();
@@ -113,6 +121,9 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     let _ = stop.send(true);
     let joined = async {
         ingesting.await?;
+        if let Some(srt) = srt_ingesting {
+            srt.await?;
+        }
         broadcasting.await?;
         if shown.iter().any(has_ended) {
             sleep_until(linger_max.min(Instant::now() + END_SHOWN)).await;
@@ -125,10 +136,11 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     Ok(())
 }
 
-fn rtmp_unbound(error: &BindError) -> ServeError {
+fn ingest_unbound(error: &BindError) -> ServeError {
     let setting = match error.listener {
         Protocol::Rtmp => "[rtmp] listen",
         Protocol::Rtmps => "[rtmp.tls] listen",
+        Protocol::Srt => "[srt] listen",
     };
     unbound(setting, error.address, error)
 }
@@ -193,9 +205,10 @@ fn status(metrics: PrometheusHandle, ready: Arc<AtomicBool>) -> Status {
     }
 }
 
-fn resolve_keys(config: &Config, rtmp: &RtmpServer) -> Result<Vec<ChannelKey>, ServeError> {
+fn resolve_keys(config: &Config, rtmp: &RtmpServer, srt: Option<&SrtServer>) -> Result<Vec<ChannelKey>, ServeError> {
     let keys = keys::resolve(&config.data_dir, &config.channels).map_err(|e| ServeError::new(Failure::Keys, e))?;
-    let ingest = keys::Ingest { rtmp: rtmp.local_addr(), rtmps: rtmp.tls_local_addr() };
+    let ingest =
+        keys::Ingest { rtmp: rtmp.local_addr(), rtmps: rtmp.tls_local_addr(), srt: srt.map(SrtServer::local_addr) };
     if let Err(error) = keys::show(&keys, ingest) {
         warn!(%error, "new stream keys could not be shown; they are in the data folder");
     }
@@ -208,12 +221,13 @@ struct Addresses {
     https: Option<SocketAddr>,
     rtmp: SocketAddr,
     rtmps: Option<SocketAddr>,
+    srt: Option<SocketAddr>,
 }
 
 fn announce(addresses: Addresses) {
-    let Addresses { http, https, rtmp, rtmps } = addresses;
-    let (https, rtmps) = (https.map(tracing::field::display), rtmps.map(tracing::field::display));
-    info!(%http, https, %rtmp, rtmps, "listening");
+    let Addresses { http, https, rtmp, rtmps, srt } = addresses;
+    let [https, rtmps, srt] = [https, rtmps, srt].map(|address| address.map(tracing::field::display));
+    info!(%http, https, %rtmp, rtmps, srt, "listening");
     notify(&[sd_notify::NotifyState::Ready]);
 }
 

@@ -1,10 +1,11 @@
 //! The configuration in the words of the crates that it is for.
 
 use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use weir_broadcast::{ChannelSpec, OnShutdown, Settings};
-use weir_ingest::{RtmpConfig, RtmpTls, TlsError};
+use weir_broadcast::{ChannelSpec, Gate, OnShutdown, Settings};
+use weir_ingest::{RtmpConfig, RtmpTls, SrtAccess, SrtConfig, SrtLimits, SrtLookup, TlsError};
 use weir_ladder::{WorkerCommand, WorkerLimits};
 
 use crate::config::{self, Config};
@@ -32,6 +33,43 @@ pub fn rtmp(config: &Config) -> Result<RtmpConfig, TlsError> {
         limits.connections_per_address_max = max as usize;
     }
     Ok(RtmpConfig { listen: config.rtmp.listen, tls, limits })
+}
+
+/// What SRT callers have to know and to wait for, by their keys. The port is opened before the keys are known: until
+/// [`set`](SrtKeys::set) no caller is let in.
+#[derive(Clone, Default)]
+pub struct SrtKeys(Arc<OnceLock<(Gate, Vec<SrtAccess>)>>);
+
+impl SrtKeys {
+    /// The channels with their keys, which stand in the same order.
+    pub fn set(&self, config: &Config, keys: &[ChannelKey]) {
+        let Some(srt) = &config.srt else { return };
+        let access = |channel: &config::Channel| SrtAccess {
+            passphrase: channel.srt_passphrase.as_ref().or(srt.passphrase.as_ref()).cloned(),
+            latency: Duration::from_millis(channel.srt_latency_ms.unwrap_or(srt.latency_ms).into()),
+        };
+        let gate = Gate::new(keys.iter().map(|key| key.key.expose().as_bytes().to_vec()).collect());
+        // Set once, at the start.
+        let _ = self.0.set((gate, config.channels.iter().map(access).collect()));
+    }
+
+    fn lookup(&self) -> SrtLookup {
+        let known = self.0.clone();
+        Arc::new(move |key| {
+            let (gate, access) = known.get()?;
+            gate.channel(key.as_bytes()).and_then(|index| access.get(index)).cloned()
+        })
+    }
+}
+
+/// The SRT listener's settings, if there is to be one.
+pub fn srt(config: &Config, keys: &SrtKeys) -> Option<SrtConfig> {
+    let srt = config.srt.as_ref()?;
+    let mut limits = SrtLimits::default();
+    if let Some(max) = srt.callers_per_address_max {
+        limits.callers_per_address_max = max as usize;
+    }
+    Some(SrtConfig { listen: srt.listen, limits, lookup: keys.lookup() })
 }
 
 /// The origin's settings.

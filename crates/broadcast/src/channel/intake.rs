@@ -11,6 +11,7 @@ use weir_media::{Frame, FrameRate};
 use weir_packager::Packager;
 
 use super::{Channel, session_id};
+use crate::link;
 use crate::show::Show;
 use crate::source::{Feed, Opening};
 use crate::timeline::Placed;
@@ -42,6 +43,7 @@ impl Channel {
             Some(IngestEvent::Lost { frames, reason }) => {
                 warn!(channel = self.spec.name, frames, ?reason, "frames lost at the ingest");
             }
+            Some(IngestEvent::Link(stats)) => link::report(&self.spec.name, &stats),
             Some(IngestEvent::Ended(reason)) => self.left(&reason.to_string()),
             None => self.left("session gone"),
         }

@@ -19,6 +19,7 @@ use super::stop::Stop;
 use super::{APP, Limits};
 use crate::feed::Feed;
 use crate::publication::Answer;
+use crate::shutdown::stopped;
 use crate::{CloseReason, Encoder, EndReason, IngestEvent, Protocol, PublishRequest, Refusal, StreamKey, telemetry};
 
 /// Bytes asked of the socket at once: some milliseconds of a fast stream, and small beside 100 connections.
@@ -268,10 +269,4 @@ async fn read<S: AsyncRead + Unpin>(socket: &mut S, input: &mut BytesMut) -> Res
         0 => Err(Stop::Disconnected),
         bytes => Ok(bytes as u64),
     }
-}
-
-/// Waits until the server is to stop.
-pub(super) async fn stopped(shutdown: &mut watch::Receiver<bool>) {
-    // A sender that is gone means the same.
-    let _ = shutdown.wait_for(|stop| *stop).await;
 }

@@ -19,7 +19,7 @@ mod tls;
 mod tracks;
 
 pub use limits::Limits;
-pub use server::{BindError, RtmpConfig, RtmpServer, RtmpTls};
+pub use server::{RtmpConfig, RtmpServer, RtmpTls};
 pub use tls::{TlsError, tls_config};
 
 /// The application that encoders connect to: `rtmp://host/live`.

@@ -144,7 +144,7 @@ fn media(event: &IngestEvent) -> String {
         IngestEvent::VideoConfig(params) => format!("video {}x{}", params.sps.width, params.sps.height),
         IngestEvent::AudioConfig(params) => format!("audio {} Hz", params.sample_rate),
         IngestEvent::Metadata(metadata) => format!("{:?}", metadata.encoder),
-        IngestEvent::Lost { .. } | IngestEvent::Ended(_) => panic!("not of a session"),
+        IngestEvent::Link(_) | IngestEvent::Lost { .. } | IngestEvent::Ended(_) => panic!("not of a session"),
     }
 }
 

@@ -1,9 +1,10 @@
 //! Media messages to parameters and frames.
 
 use bytes::Bytes;
-use weir_media::{AudioParams, Frame, TrackKind, VideoParams, contains_idr};
+use weir_media::{Frame, TrackKind, contains_idr};
 
 use super::flv::{self, Tag};
+use crate::params::{audio_params, video_params};
 use crate::{IngestEvent, UnsupportedMedia};
 
 /// Why a media message gives no frame; the value of the `reason` label.
@@ -81,11 +82,7 @@ impl Tracks {
         if self.video.as_ref().is_some_and(|track| track.avcc == avcc) {
             return Ok(Outcome::Nothing);
         }
-        let params = VideoParams::from_avcc(avcc.clone()).map_err(UnsupportedMedia::VideoConfig)?;
-        let (bit_depth, chroma_format_idc) = (params.sps.bit_depth, params.sps.chroma_format_idc);
-        if (bit_depth, chroma_format_idc) != (8, 1) {
-            return Err(UnsupportedMedia::PixelFormat { bit_depth, chroma_format_idc });
-        }
+        let params = video_params(avcc.clone())?;
         self.video = Some(VideoTrack { avcc, nal_length_size: params.nal_length_size });
         Ok(Outcome::Event(IngestEvent::VideoConfig(params)))
     }
@@ -94,10 +91,7 @@ impl Tracks {
         if self.audio.as_ref() == Some(&asc) {
             return Ok(Outcome::Nothing);
         }
-        let params = AudioParams::from_asc(asc.clone()).map_err(UnsupportedMedia::AudioConfig)?;
-        if !params.is_aac() {
-            return Err(UnsupportedMedia::AacObjectType(params.object_type));
-        }
+        let params = audio_params(asc.clone())?;
         self.audio = Some(asc);
         Ok(Outcome::Event(IngestEvent::AudioConfig(params)))
     }

@@ -100,6 +100,8 @@ pub async fn receive_all(mut publication: Publication) -> Received {
             IngestEvent::Frame(frame) if frame.kind == TrackKind::Video => received.video.push(frame),
             IngestEvent::Frame(frame) => received.audio.push(frame),
             IngestEvent::Lost { frames, .. } => received.lost += frames,
+            // Of SRT alone.
+            IngestEvent::Link(_) => {}
             IngestEvent::Ended(end) => received.end = Some(end),
         }
     }

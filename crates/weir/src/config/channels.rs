@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use toml::Spanned;
+use weir_ingest::Passphrase;
 use weir_ladder::DeclaredInput;
 
 use super::check::{Check, RELATIVE_PATHS};
@@ -59,7 +60,9 @@ fn channel(check: &mut Check<'_>, spanned: &Spanned<RawChannel>) -> Option<Chann
     let inputs = [("1080p", DeclaredInput::P1080), ("720p", DeclaredInput::P720)];
     let input = input.and_then(|input| check.word(input, "input", &inputs));
     let key = key(check, raw);
-    Some(Channel { name: name?, input: input?, key: key? })
+    let srt_passphrase = raw.srt_passphrase.as_ref().and_then(|value| passphrase(check, value));
+    let srt_latency_ms = raw.srt_latency_ms.as_ref().and_then(|value| srt_latency(check, value, "srt_latency_ms"));
+    Some(Channel { name: name?, input: input?, key: key?, srt_passphrase, srt_latency_ms })
 }
 
 fn valid_name(check: &mut Check<'_>, name: &Spanned<String>) -> bool {
@@ -77,6 +80,22 @@ fn valid_name(check: &mut Check<'_>, name: &Spanned<String>) -> bool {
 pub fn is_url_name(name: &str) -> bool {
     let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     (1..=NAME_CHARS_MAX).contains(&name.len()) && name.chars().all(allowed) && !name.starts_with('-')
+}
+
+/// A passphrase for SRT.
+pub fn passphrase(check: &mut Check<'_>, value: &Spanned<String>) -> Option<Passphrase> {
+    match Passphrase::parse(value.get_ref()) {
+        Ok(passphrase) => Some(passphrase),
+        Err(error) => {
+            check.note(Problem::new(error.to_string(), value.span(), "the passphrase (not shown)"));
+            None
+        }
+    }
+}
+
+/// For how long packets are held over SRT.
+pub fn srt_latency(check: &mut Check<'_>, value: &Spanned<i64>, name: &str) -> Option<u32> {
+    check.number(value, name, 20..=8000, "milliseconds")
 }
 
 fn key(check: &mut Check<'_>, raw: &RawChannel) -> Option<KeySource> {

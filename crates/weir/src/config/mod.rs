@@ -18,6 +18,7 @@ use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use weir_ingest::Passphrase;
 use weir_ladder::{DeclaredInput, Preset, RungSpec};
 use weir_packager::Latency;
 
@@ -41,6 +42,8 @@ pub struct Config {
     pub http: Http,
     /// `[rtmp]`.
     pub rtmp: Rtmp,
+    /// `[srt]`, if wanted.
+    pub srt: Option<Srt>,
     /// `[hls]`.
     pub hls: Hls,
     /// `[ladder]`.
@@ -131,6 +134,19 @@ pub struct RtmpTls {
     pub key: PathBuf,
 }
 
+/// SRT ingest.
+#[derive(Debug)]
+pub struct Srt {
+    /// Where encoders connect, over UDP.
+    pub listen: SocketAddr,
+    /// Milliseconds for which packets are held, of channels that do not say otherwise; 20 to 8000.
+    pub latency_ms: u32,
+    /// The passphrase of channels that have none of their own.
+    pub passphrase: Option<Passphrase>,
+    /// Callers at a time from one address; the ingest's own limit when `None`.
+    pub callers_per_address_max: Option<u32>,
+}
+
 /// Segments and playlists.
 #[derive(Debug)]
 pub struct Hls {
@@ -175,6 +191,10 @@ pub struct Channel {
     pub input: DeclaredInput,
     /// Where the stream key comes from.
     pub key: KeySource,
+    /// What SRT encoders encrypt with; `[srt]` decides when `None`.
+    pub srt_passphrase: Option<Passphrase>,
+    /// Milliseconds for which packets are held over SRT; `[srt]` decides when `None`.
+    pub srt_latency_ms: Option<u32>,
 }
 
 /// Where a channel's stream key comes from.

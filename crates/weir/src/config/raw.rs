@@ -12,6 +12,7 @@ pub struct Raw {
     pub log: RawLog,
     pub http: RawHttp,
     pub rtmp: RawRtmp,
+    pub srt: Option<Spanned<RawSrt>>,
     pub hls: RawHls,
     pub ladder: RawLadder,
     pub channel: Vec<Spanned<RawChannel>>,
@@ -61,6 +62,22 @@ pub struct RawTls {
     pub key: Option<Spanned<String>>,
 }
 
+/// No `Debug` of its own: it may hold a passphrase.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawSrt {
+    pub listen: Option<Spanned<String>>,
+    pub latency_ms: Option<Spanned<i64>>,
+    pub srt_passphrase: Option<Spanned<String>>,
+    pub callers_per_address_max: Option<Spanned<i64>>,
+}
+
+impl std::fmt::Debug for RawSrt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RawSrt").field("listen", &self.listen).finish_non_exhaustive()
+    }
+}
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RawHls {
@@ -99,6 +116,8 @@ pub struct RawChannel {
     pub input: Option<Spanned<String>>,
     pub key: Option<Spanned<String>>,
     pub key_file: Option<Spanned<String>>,
+    pub srt_passphrase: Option<Spanned<String>>,
+    pub srt_latency_ms: Option<Spanned<i64>>,
 }
 
 impl std::fmt::Debug for RawChannel {
@@ -107,11 +126,11 @@ impl std::fmt::Debug for RawChannel {
     }
 }
 
-/// The field whose value is never shown.
-pub const SECRET_FIELD: &str = "key";
+/// The fields whose values are never shown.
+pub const SECRET_FIELDS: [&str; 2] = ["key", "srt_passphrase"];
 
 /// Every table of the file: its path, and the settings it may hold.
-pub fn tables() -> [(&'static str, &'static [&'static str]); 10] {
+pub fn tables() -> [(&'static str, &'static [&'static str]); 11] {
     [
         ("", fields_of::<Raw>()),
         ("log", fields_of::<RawLog>()),
@@ -119,6 +138,7 @@ pub fn tables() -> [(&'static str, &'static [&'static str]); 10] {
         ("http.tls", fields_of::<RawHttpTls>()),
         ("rtmp", fields_of::<RawRtmp>()),
         ("rtmp.tls", fields_of::<RawTls>()),
+        ("srt", fields_of::<RawSrt>()),
         ("hls", fields_of::<RawHls>()),
         ("ladder", fields_of::<RawLadder>()),
         ("ladder.rung", fields_of::<RawRung>()),
@@ -181,7 +201,7 @@ mod tests {
         for (path, fields) in tables() {
             assert!(!fields.is_empty(), "{path}");
         }
-        assert_eq!(tables()[6].1, ["latency", "segment_ms", "window_s", "on_shutdown"]);
+        assert_eq!(tables()[7].1, ["latency", "segment_ms", "window_s", "on_shutdown"]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The source as it may be shown: with every value masked that is, or might be meant as, a stream key.
 
-use super::raw::{SECRET_FIELD, tables};
+use super::raw::{SECRET_FIELDS, tables};
 use crate::keys::KEY_CHARS_MIN;
 
 const MASK: &str = "***";
@@ -36,7 +36,7 @@ fn harmless_names() -> Vec<&'static str> {
     let tables = tables();
     let is_table = |name: &str| tables.iter().any(|(path, _)| path.rsplit('.').next() == Some(name));
     let names = tables.iter().flat_map(|(_, fields)| fields.iter().copied());
-    names.filter(|name| *name != SECRET_FIELD && !is_table(name)).collect()
+    names.filter(|name| !SECRET_FIELDS.contains(name) && !is_table(name)).collect()
 }
 
 /// How much of the line, from its beginning, can be shown.
@@ -105,6 +105,7 @@ mod tests {
             "  key='hidden-value-abc' # hidden too",
             "kee = \"hidden-value-abc\"",
             "\"key\" = \"hidden-value-abc\"",
+            "srt_passphrase = \"hidden-value-abc\"",
             "channel = [{ name = \"a\", key = \"hidden-value-abc\" }]",
             "channel = [\"hidden-value-abc\"]",
             "name = { key = \"hidden-value-abc\" }",

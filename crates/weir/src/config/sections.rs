@@ -7,16 +7,20 @@ use toml::Spanned;
 use weir_ladder::Preset;
 use weir_packager::Latency;
 
-use super::channels::channels;
+use super::channels::{channels, passphrase, srt_latency};
 use super::check::Check;
 use super::problem::Problem;
-use super::raw::{Raw, RawHls, RawHttp, RawHttpTls, RawLadder, RawLog, RawTls};
+use super::raw::{Raw, RawHls, RawHttp, RawHttpTls, RawLadder, RawLog, RawSrt, RawTls};
 use super::rungs::rungs;
-use super::{Certificate, Config, Hls, Http, HttpTls, Ladder, Log, LogFormat, OnShutdown, Rtmp, RtmpTls};
+use super::{Certificate, Config, Hls, Http, HttpTls, Ladder, Log, LogFormat, OnShutdown, Rtmp, RtmpTls, Srt};
 
 // Nothing is open to the network until the operator says so.
 const HTTP_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 const RTMP_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 1935);
+const SRT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8890);
+
+/// What libsrt has. Good for a local network; four round trips are better for a longer way.
+const SRT_LATENCY_MS: u32 = 120;
 
 /// Short segments let players join soon; long ones cost the picture fewer keyframes and the origin fewer requests.
 const SEGMENT_MS_LOW: u32 = 2000;
@@ -51,6 +55,7 @@ pub fn config(check: &mut Check<'_>, raw: &Raw) -> Config {
             ),
             tls: raw.rtmp.tls.as_ref().and_then(|raw| tls(check, raw)),
         },
+        srt: raw.srt.as_ref().map(|raw| srt(check, raw.get_ref())),
         hls: hls(check, &raw.hls),
         ladder: ladder(check, &raw.ladder),
         channels: channels(check, &raw.channel),
@@ -141,6 +146,21 @@ fn tls(check: &mut Check<'_>, raw: &Spanned<RawTls>) -> Option<RtmpTls> {
     let cert = cert.map(|cert| check.readable(cert, "cert"));
     let key = key.map(|key| check.readable(key, "key"));
     Some(RtmpTls { listen: listen.and_then(|listen| check.listen(listen))?, cert: cert?, key: key? })
+}
+
+fn srt(check: &mut Check<'_>, raw: &RawSrt) -> Srt {
+    let callers = raw.callers_per_address_max.as_ref();
+    Srt {
+        listen: raw.listen.as_ref().and_then(|listen| check.listen(listen)).unwrap_or(SRT_LISTEN),
+        latency_ms: raw
+            .latency_ms
+            .as_ref()
+            .and_then(|value| srt_latency(check, value, "latency_ms"))
+            .unwrap_or(SRT_LATENCY_MS),
+        passphrase: raw.srt_passphrase.as_ref().and_then(|value| passphrase(check, value)),
+        callers_per_address_max: callers
+            .and_then(|value| check.number(value, "callers_per_address_max", 1..=1_000_000, "callers")),
+    }
 }
 
 fn hls(check: &mut Check<'_>, raw: &RawHls) -> Hls {

@@ -27,6 +27,14 @@ impl fmt::Display for Config {
             Some(tls) => writeln!(f, "rtmps     {}, {} with {}", tls.listen, tls.cert.display(), tls.key.display())?,
             None => writeln!(f, "rtmps     off")?,
         }
+        match &self.srt {
+            Some(srt) => {
+                let encrypted = if srt.passphrase.is_some() { ", encrypted" } else { "" };
+                let callers = self::limits(None, srt.callers_per_address_max);
+                writeln!(f, "srt       {} (UDP), latency of {} ms{encrypted}{callers}", srt.listen, srt.latency_ms)?;
+            }
+            None => writeln!(f, "srt       off")?,
+        }
         let ending = match self.hls.on_shutdown {
             OnShutdown::Resume => "resumed after a restart",
             OnShutdown::End => "ended at shutdown",
@@ -72,9 +80,16 @@ impl fmt::Display for Channel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}, ", self.name, self.input)?;
         match &self.key {
-            KeySource::Given(_) => write!(f, "key from this file"),
-            KeySource::File { path, .. } => write!(f, "key from {}", path.display()),
-            KeySource::Generated => write!(f, "key made at the first start"),
+            KeySource::Given(_) => write!(f, "key from this file")?,
+            KeySource::File { path, .. } => write!(f, "key from {}", path.display())?,
+            KeySource::Generated => write!(f, "key made at the first start")?,
         }
+        if self.srt_passphrase.is_some() {
+            write!(f, ", SRT encrypted with a passphrase of its own")?;
+        }
+        if let Some(latency_ms) = self.srt_latency_ms {
+            write!(f, ", SRT latency of {latency_ms} ms")?;
+        }
+        Ok(())
     }
 }

@@ -16,6 +16,8 @@ pub struct Ingest {
     pub rtmp: SocketAddr,
     /// RTMPS, where configured.
     pub rtmps: Option<SocketAddr>,
+    /// SRT, where configured.
+    pub srt: Option<SocketAddr>,
 }
 
 /// Prints every key that was made just now on standard output, with the URL it goes with. The system journal is
@@ -43,6 +45,10 @@ fn block(channel: &ChannelKey, kept_in: &Path, ingest: Ingest, host: &str, with_
     text += &format!("  Server       {}\n", url("rtmp", ingest.rtmp, host));
     if let Some(rtmps) = ingest.rtmps {
         text += &format!("  or, with TLS {}\n", url("rtmps", rtmps, host));
+    }
+    if let Some(srt) = ingest.srt {
+        let key = if with_key { channel.key.expose() } else { "KEY" };
+        text += &format!("  or, over SRT {}?streamid={key}\n", url("srt", srt, host).trim_end_matches("/live"));
     }
     let kept_in = kept_in.display();
     if with_key {
@@ -80,12 +86,17 @@ mod tests {
 
     #[test]
     fn the_block_can_be_pasted_into_an_encoder() {
-        let ingest = Ingest { rtmp: "127.0.0.1:1935".parse().unwrap(), rtmps: Some("[::]:1936".parse().unwrap()) };
+        let ingest = Ingest {
+            rtmp: "127.0.0.1:1935".parse().unwrap(),
+            rtmps: Some("[::]:1936".parse().unwrap()),
+            srt: Some("[::]:8890".parse().unwrap()),
+        };
         insta::assert_snapshot!(block(&studio(), Path::new("data/keys/studio"), ingest, "media.example", true), @r"
 
         New stream key for channel studio. In OBS: Settings, Stream, Service: Custom.
           Server       rtmp://127.0.0.1:1935/live
           or, with TLS rtmps://media.example:1936/live
+          or, over SRT srt://media.example:8890?streamid=0123456789abcdef
           Stream key   0123456789abcdef
         The key is shown only now; it is kept in data/keys/studio
         ");
@@ -93,7 +104,7 @@ mod tests {
 
     #[test]
     fn the_journal_never_gets_the_key() {
-        let ingest = Ingest { rtmp: "127.0.0.1:1935".parse().unwrap(), rtmps: None };
+        let ingest = Ingest { rtmp: "127.0.0.1:1935".parse().unwrap(), rtmps: None, srt: None };
         let text = block(&studio(), Path::new("data/keys/studio"), ingest, "media.example", false);
         assert!(!text.contains("0123456789abcdef") && text.contains("data/keys/studio"), "{text}");
     }

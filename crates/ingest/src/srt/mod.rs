@@ -1,0 +1,27 @@
+//! SRT (draft-sharabayko-srt-01): the listener's and receiver's side of live mode.
+//!
+//! From inside out: `packet` and `handshake` are the guard that every datagram passes, `stream_id` finds the key, `crypto`
+//! the keys of encryption (the ciphers are srt-protocol's); `buffer`, `clock` and `rtt` make up the receiver, `session` is
+//! the whole of it as a state machine; `listener` decides about handshakes. `caller` is the task of one caller, `server`
+//! reads the port.
+//!
+//! srt-tokio's own listener is not used: single datagrams end it, and its receiver loses more than libsrt's.
+
+mod buffer;
+mod caller;
+mod clock;
+mod crypto;
+mod handshake;
+mod limits;
+mod listener;
+mod packet;
+mod rtt;
+mod seq;
+mod server;
+mod session;
+mod stream_id;
+
+pub use caller::{SrtAccess, SrtLookup};
+pub use crypto::{Passphrase, PassphraseError};
+pub use limits::SrtLimits;
+pub use server::{SrtConfig, SrtServer};
