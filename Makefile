@@ -11,7 +11,7 @@ CONFIG ?= config/weir.toml
 PLAYERS := tests/players
 PLAYERS_SOURCES := $(wildcard $(PLAYERS)/*.html $(PLAYERS)/*.js $(PLAYERS)/src/*) $(WEB)/src/bars.ts
 
-.PHONY: help setup run demo build web players test check bench latency waiters
+.PHONY: help setup run demo build web players test check bench latency waiters srt
 .DEFAULT_GOAL := help
 
 help: ## Say what there is
@@ -77,3 +77,8 @@ latency: build players ## Measure from capture to screen with hls.js, Shaka and 
 waiters: build ## Measure thousands of requests that wait for the next part
 	@scripts/setup --demo
 	cargo run --release --locked -p weir-benches -- waiters
+
+srt: ## Measure SRT on bad links and with many callers, beside libsrt (takes a quarter of an hour)
+	@scripts/setup --test
+	cargo run --release --locked -p weir-benches -- srt-losses
+	cargo run --release --locked -p weir-benches -- srt-load

@@ -1,10 +1,11 @@
 //! Measurements of whole processes, run by hand: `cargo run --release -p weir-benches -- ladder [clip]`,
-//! `-- latency [seconds]` and `-- waiters [streams]`.
+//! `-- latency [seconds]`, `-- waiters [streams]`, `-- srt-losses [seeds]` and `-- srt-load [callers]`.
 //!
 //! The daemon must have been built with the same profile before.
 
 mod ladder;
 mod latency;
+mod srt;
 mod table;
 mod waiters;
 
@@ -19,7 +20,12 @@ async fn main() -> Result<()> {
         (Some("ladder") | None, clip, None) => ladder::run(clip.map(PathBuf::from)).await,
         (Some("latency"), seconds, None) => latency::run(number(seconds, 60)?).await,
         (Some("waiters"), streams, None) => waiters::run(number(streams, 5000)? as usize).await,
-        _ => bail!("usage: weir-benches [ladder [CLIP] | latency [SECONDS] | waiters [STREAMS]]"),
+        (Some("srt-losses"), seeds, None) => srt::losses(number(seeds, 5)?, 20).await,
+        (Some("srt-load"), callers, None) => srt::load(number(callers, 50)? as usize, 60).await,
+        (Some("srt-sink"), latency, None) => srt::sink(number(latency, 120)?).await,
+        _ => bail!(
+            "usage: weir-benches [ladder [CLIP] | latency [SECONDS] | waiters [STREAMS] | srt-losses [SEEDS] | srt-load [CALLERS]]"
+        ),
     }
 }
 

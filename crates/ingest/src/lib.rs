@@ -5,7 +5,7 @@
 //! parameters and frames of that encoder until it ends. Who may publish, and when a silent publisher must
 //! give way, is decided outside this crate.
 //!
-//! The protocols ([`rtmp`], [`srt`], and the transport stream inside, `ts`) are pure state machines; sockets, timers and
+//! The protocols ([`rtmp`], [`srt`], and the transport stream inside, [`ts`]) are pure state machines; sockets, timers and
 //! limits on connections stand apart.
 
 mod bind;
@@ -18,11 +18,11 @@ pub mod rtmp;
 mod shutdown;
 pub mod srt;
 mod telemetry;
-mod ts;
+pub mod ts;
 
 pub use bind::BindError;
 pub use event::{CloseReason, EndReason, IngestEvent, LinkStats, LostReason, Metadata, UnsupportedMedia};
 pub use publication::{Encoder, Protocol, Publication, PublishRequest, Refusal, StreamKey};
 pub use rtmp::{Limits, RtmpConfig, RtmpServer, RtmpTls, TlsError, tls_config};
-pub use srt::{Passphrase, PassphraseError, SrtAccess, SrtConfig, SrtLimits, SrtLookup, SrtServer};
+pub use srt::{Passphrase, PassphraseError, SrtAccess, SrtConfig, SrtLimits, SrtLookup, SrtPull, SrtServer, pull};
 pub use telemetry::describe_metrics;

@@ -14,7 +14,8 @@ use crate::{CloseReason, EndReason, IngestEvent};
 pub struct StreamKey(String);
 
 impl StreamKey {
-    pub(crate) fn new(key: &str) -> Self {
+    /// A key as somebody sent it, right or wrong.
+    pub fn new(key: &str) -> Self {
         Self(key.to_owned())
     }
 

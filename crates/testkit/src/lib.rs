@@ -20,6 +20,7 @@ pub mod flv;
 pub mod m3u8;
 pub mod proc;
 pub mod rtmp;
+pub mod srt;
 
 #[cfg(test)]
 mod m3u8_tests;

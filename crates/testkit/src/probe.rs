@@ -65,6 +65,11 @@ impl Probe {
         self.packets.iter().map(|packet| packet["pts"].as_i64().context("a packet without pts")).collect()
     }
 
+    /// Decoding times in file order, in ticks of the stream.
+    pub fn dts(&self) -> Result<Vec<i64>> {
+        self.packets.iter().map(|packet| packet["dts"].as_i64().context("a packet without dts")).collect()
+    }
+
     /// Which frames are flagged as keyframes.
     pub fn keyframes(&self) -> Vec<bool> {
         self.packets.iter().map(|packet| packet["flags"].as_str().is_some_and(|flags| flags.contains('K'))).collect()

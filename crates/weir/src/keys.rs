@@ -180,7 +180,14 @@ mod tests {
     use weir_ladder::DeclaredInput;
 
     fn channel(name: &str, key: KeySource) -> Channel {
-        Channel { name: name.to_owned(), input: DeclaredInput::P720, key, srt_passphrase: None, srt_latency_ms: None }
+        Channel {
+            name: name.to_owned(),
+            input: DeclaredInput::P720,
+            key,
+            srt_passphrase: None,
+            srt_latency_ms: None,
+            srt_pull: None,
+        }
     }
 
     #[test]

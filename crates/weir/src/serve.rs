@@ -10,6 +10,7 @@ use std::time::Duration;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 use weir_broadcast::Channels;
@@ -101,6 +102,10 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     };
     let (requests, publishers) = mpsc::channel(REQUESTS_MAX);
     let srt_ingesting = srt.map(|srt| tokio::spawn(srt.run(requests.clone(), stopped.clone())));
+    let mut pulling = JoinSet::new();
+    for source in wiring::srt_pulls(&config, &keys) {
+        pulling.spawn(weir_ingest::pull(source, requests.clone(), stopped.clone()));
+    }
     let ingesting = tokio::spawn(rtmp.run(requests, stopped));
     let broadcasting = tokio::spawn(channels.run(publishers));
     let (close_origin, origin_closes) = tokio::sync::oneshot::channel::<()>();
@@ -123,6 +128,9 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
         ingesting.await?;
         if let Some(srt) = srt_ingesting {
             srt.await?;
+        }
+        while let Some(pulled) = pulling.join_next().await {
+            pulled?;
         }
         broadcasting.await?;
         if shown.iter().any(has_ended) {

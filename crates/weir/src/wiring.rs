@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use weir_broadcast::{ChannelSpec, Gate, OnShutdown, Settings};
-use weir_ingest::{RtmpConfig, RtmpTls, SrtAccess, SrtConfig, SrtLimits, SrtLookup, TlsError};
+use weir_ingest::{RtmpConfig, RtmpTls, SrtAccess, SrtConfig, SrtLimits, SrtLookup, SrtPull, StreamKey, TlsError};
 use weir_ladder::{WorkerCommand, WorkerLimits};
 
 use crate::config::{self, Config};
@@ -43,11 +43,7 @@ pub struct SrtKeys(Arc<OnceLock<(Gate, Vec<SrtAccess>)>>);
 impl SrtKeys {
     /// The channels with their keys, which stand in the same order.
     pub fn set(&self, config: &Config, keys: &[ChannelKey]) {
-        let Some(srt) = &config.srt else { return };
-        let access = |channel: &config::Channel| SrtAccess {
-            passphrase: channel.srt_passphrase.as_ref().or(srt.passphrase.as_ref()).cloned(),
-            latency: Duration::from_millis(channel.srt_latency_ms.unwrap_or(srt.latency_ms).into()),
-        };
+        let access = |channel| srt_access(config, channel);
         let gate = Gate::new(keys.iter().map(|key| key.key.expose().as_bytes().to_vec()).collect());
         // Set once, at the start.
         let _ = self.0.set((gate, config.channels.iter().map(access).collect()));
@@ -60,6 +56,27 @@ impl SrtKeys {
             gate.channel(key.as_bytes()).and_then(|index| access.get(index)).cloned()
         })
     }
+}
+
+/// What holds for a channel over SRT: its own settings, or those of `[srt]`.
+fn srt_access(config: &Config, channel: &config::Channel) -> SrtAccess {
+    let server = config.srt.as_ref();
+    let latency_ms = channel.srt_latency_ms.or(server.map(|srt| srt.latency_ms)).unwrap_or(config::SRT_LATENCY_MS);
+    SrtAccess {
+        passphrase: channel.srt_passphrase.as_ref().or(server.and_then(|srt| srt.passphrase.as_ref())).cloned(),
+        latency: Duration::from_millis(latency_ms.into()),
+    }
+}
+
+/// The streams that are fetched over SRT.
+pub fn srt_pulls(config: &Config, keys: &[ChannelKey]) -> Vec<SrtPull> {
+    let pull = |(channel, key): (&config::Channel, &ChannelKey)| {
+        let from = channel.srt_pull.as_ref()?;
+        let SrtAccess { passphrase, latency } = srt_access(config, channel);
+        let (address, stream_id) = (from.address.clone(), from.stream_id.clone());
+        Some(SrtPull { address, stream_id, passphrase, latency, key: StreamKey::new(key.key.expose()) })
+    };
+    config.channels.iter().zip(keys).filter_map(pull).collect()
 }
 
 /// The SRT listener's settings, if there is to be one.

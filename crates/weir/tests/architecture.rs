@@ -18,7 +18,8 @@ const MAY_USE: [(&str, &[&str]); 11] = [
     // The judge shares no code with what it judges.
     ("weir-hls-lint", &[]),
     ("weir-tests", &["weir-hls-lint", "weir-testkit", "weir-media"]),
-    ("weir-benches", &["weir-testkit", "weir-media"]),
+    // The receiver of SRT is measured alone, without the daemon around it.
+    ("weir-benches", &["weir-testkit", "weir-media", "weir-ingest"]),
 ];
 
 /// Crates that compute and never wait: no runtime, no sockets.

@@ -27,9 +27,24 @@ enum Place {
         data: Data,
     },
     Missing {
-        /// When it was asked for last; `None` when the sender said that it will not come.
+        /// When that was found.
+        since: Micros,
+        /// When it was asked for last.
         asked: Option<Micros>,
     },
+    /// Missing, and the sender said that it will not come.
+    GivenUp,
+}
+
+/// A packet that is missing, for the decision whether to ask for it.
+#[derive(Debug, Clone, Copy)]
+pub struct Hole {
+    /// When it was found missing.
+    pub since: Micros,
+    /// When it was asked for last.
+    pub asked: Option<Micros>,
+    /// When the packet behind the hole was sent, on the sender's clock.
+    pub behind: Micros,
 }
 
 /// What became of a packet.
@@ -39,8 +54,8 @@ pub enum Insert {
     Next,
     /// It is ahead: these before it are missing now.
     Ahead(Seq, Seq),
-    /// It had been missing.
-    Recovered,
+    /// It had been missing for so long.
+    Recovered(Micros),
     /// It is here already.
     Duplicate,
     /// Its place was delivered or given up.
@@ -64,7 +79,7 @@ impl Buffer {
         Self { first, places: VecDeque::new(), missing: 0, stray: None }
     }
 
-    /// Puts a packet, sent at `sent`, into its place. A new hole counts as asked for at `now`.
+    /// Puts a packet, sent at `sent`, into its place.
     pub fn insert(&mut self, data: Data, sent: Micros, now: Micros) -> Insert {
         let offset = data.seq.since(self.first);
         if offset < 0 {
@@ -77,15 +92,16 @@ impl Buffer {
         self.stray = None;
         match self.places.get_mut(offset) {
             Some(Place::Here { .. }) => Insert::Duplicate,
-            Some(place @ Place::Missing { .. }) => {
+            Some(place) => {
+                let since = if let Place::Missing { since, .. } = place { *since } else { now };
                 *place = Place::Here { sent, data };
                 self.missing -= 1;
-                Insert::Recovered
+                Insert::Recovered(now - since)
             }
             None => {
                 let (from, count) = (self.first.plus(self.places.len()), offset - self.places.len());
                 let until = data.seq;
-                self.places.extend((0..count).map(|_| Place::Missing { asked: Some(now) }));
+                self.places.extend((0..count).map(|_| Place::Missing { since: now, asked: None }));
                 self.missing += count;
                 self.places.push_back(Place::Here { sent, data });
                 if count == 0 { Insert::Next } else { Insert::Ahead(from, until.plus(0x7fff_ffff)) }
@@ -111,7 +127,7 @@ impl Buffer {
 
     /// The next packet if it is due by `is_due(sent)`; or the hole before one that is.
     pub fn release(&mut self, is_due: impl Fn(Micros) -> bool) -> Option<Release> {
-        let hole = self.places.iter().take_while(|place| matches!(place, Place::Missing { .. })).count();
+        let hole = self.places.iter().take_while(|place| !matches!(place, Place::Here { .. })).count();
         match self.places.get(hole)? {
             Place::Here { sent, .. } if is_due(*sent) => {}
             _ => return None,
@@ -136,15 +152,14 @@ impl Buffer {
         let clamp = |offset: i64| offset.clamp(0, self.places.len() as i64) as usize;
         let (from, to) = (clamp(first.since(self.first)), clamp(last.since(self.first) + 1));
         for place in self.places.range_mut(from..to.max(from)) {
-            if let Place::Missing { asked } = place {
-                *asked = None;
+            if let Place::Missing { .. } = place {
+                *place = Place::GivenUp;
             }
         }
     }
 
-    /// The holes that are to be asked for again, at most `most`: `again` says so from when a packet was asked for last and
-    /// when the one behind it was sent. They count as asked for at `now`.
-    pub fn ask_again(&mut self, now: Micros, most: usize, again: impl Fn(Micros, Micros) -> bool) -> Vec<(Seq, Seq)> {
+    /// The holes for which `wanted` says so, at most `most`; they count as asked for at `now`.
+    pub fn ask(&mut self, now: Micros, most: usize, wanted: impl Fn(Hole) -> bool) -> Vec<(Seq, Seq)> {
         let mut ranges: Vec<(Seq, Seq)> = Vec::new();
         if self.missing == 0 {
             return ranges;
@@ -154,15 +169,19 @@ impl Buffer {
         for (offset, place) in self.places.iter_mut().enumerate().rev() {
             match place {
                 Place::Here { sent, .. } => behind = Some(*sent),
-                Place::Missing { asked: Some(asked) } if behind.is_some_and(|sent| again(*asked, sent)) => {
-                    *asked = now;
+                Place::Missing { since, asked } => {
+                    let hole = behind.map(|behind| Hole { since: *since, asked: *asked, behind });
+                    if !hole.is_some_and(&wanted) {
+                        continue;
+                    }
+                    *asked = Some(now);
                     let seq = self.first.plus(offset);
                     match ranges.last_mut() {
                         Some((first, _)) if first.since(seq) == 1 => *first = seq,
                         _ => ranges.push((seq, seq)),
                     }
                 }
-                Place::Missing { .. } => {}
+                Place::GivenUp => {}
             }
         }
         ranges.reverse();
@@ -173,7 +192,7 @@ impl Buffer {
 
     /// All before this has come or will never come.
     pub fn acknowledged(&self) -> Seq {
-        let whole = |place: &&Place| !matches!(place, Place::Missing { asked: Some(_) });
+        let whole = |place: &&Place| !matches!(place, Place::Missing { .. });
         let count = if self.missing == 0 { self.places.len() } else { self.places.iter().take_while(whole).count() };
         self.first.plus(count)
     }
@@ -219,7 +238,7 @@ mod tests {
         assert_eq!(put(&mut buffer, 10), Insert::Next);
         assert_eq!(put(&mut buffer, 13), Insert::Ahead(Seq::new(11), Seq::new(12)));
         assert_eq!(put(&mut buffer, 14), Insert::Next);
-        assert_eq!(put(&mut buffer, 12), Insert::Recovered);
+        assert_eq!(put(&mut buffer, 12), Insert::Recovered(0));
         assert_eq!(put(&mut buffer, 12), Insert::Duplicate);
         assert_eq!(buffer.acknowledged(), Seq::new(11));
         assert_eq!(out(&mut buffer, 11), ["10"]);
@@ -236,11 +255,11 @@ mod tests {
             put(&mut buffer, number);
         }
         let expected = [(Seq::new(1), Seq::new(2)), (Seq::new(4), Seq::new(4))];
-        assert_eq!(buffer.ask_again(2000, 9, |asked, _| asked < 2000), expected);
-        assert_eq!(buffer.ask_again(2000, 9, |asked, _| asked < 2000), []);
-        assert_eq!(buffer.ask_again(3000, 1, |_, _| true), expected[..1]);
+        assert_eq!(buffer.ask(2000, 9, |hole| hole.asked.is_none() && hole.behind <= 5), expected);
+        assert_eq!(buffer.ask(2000, 9, |hole| hole.asked < Some(2000)), []);
+        assert_eq!(buffer.ask(3000, 1, |_| true), expected[..1]);
         buffer.give_up(Seq::new(0), Seq::new(2));
-        assert_eq!(buffer.ask_again(4000, 9, |_, _| true), expected[1..]);
+        assert_eq!(buffer.ask(4000, 9, |_| true), expected[1..]);
         assert_eq!(buffer.acknowledged(), Seq::new(4));
     }
 

@@ -7,14 +7,15 @@ use std::time::{Duration, Instant};
 use tokio::net::UdpSocket;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 use tokio::time::{MissedTickBehavior, interval, timeout};
-use weir_media::TrackKind;
 
 use super::clock::Micros;
 use super::crypto::{Keys, Passphrase};
 use super::handshake::{Acceptance, Answer as Reply, Handshake, Hello};
 use super::limits::SrtLimits;
 use super::listener::{Denied, denied_keys, wanted, wire_ip};
+use super::media::Media;
 use super::packet::{DATAGRAM_BYTES_MAX, Datagram, Packet, Writer};
+use super::refusals::Refusals;
 use super::session::{Output, Session, TICK, Terms};
 use crate::feed::Feed;
 use crate::publication::Answer;
@@ -54,6 +55,7 @@ pub(super) struct Context {
     pub limits: SrtLimits,
     pub lookup: SrtLookup,
     pub requests: mpsc::Sender<PublishRequest>,
+    pub refusals: Refusals,
     /// Where the clock of [`Micros`] begins.
     pub origin: Instant,
 }
@@ -107,7 +109,11 @@ impl Caller {
             Ok(accepted) => self.run(accepted).await,
             Err(denied) => {
                 telemetry::refused(denied.label);
-                tracing::warn!(code = denied.reject.code(), reason = denied.sentence, "caller refused");
+                let (now, code) = (self.context.now(), denied.reject.code());
+                if let Some(untold) = self.context.refusals.note(self.peer.ip(), denied.label, now) {
+                    let before = (untold > 0).then_some(untold);
+                    tracing::warn!(code, reason = denied.sentence, before, "caller refused");
+                }
                 let refusal = self.reply().refusal(denied.reject);
                 self.context.send(&self.greeting(&refusal), self.peer);
             }
@@ -177,11 +183,12 @@ impl Caller {
         let Accepted { mut feed, mut session, reply } = accepted;
         let mut demux = Demux::new(self.context.limits.unit_bytes_max);
         let end = self.publish(&mut feed, &mut session, &mut demux, &reply).await;
-        let stats = session.stats();
+        let stats = link_stats(&session, &demux);
         tracing::info!(reason = %end, bytes = stats.bytes, delivered = stats.delivered, lost = stats.dropped, "publisher gone");
         if end != EndReason::Finished {
             self.context.send(&session.farewell(self.context.now()), self.peer);
         }
+        feed.offer(IngestEvent::Link(Box::new(stats)));
         feed.end(end);
     }
 
@@ -238,26 +245,4 @@ impl Caller {
 fn link_stats(session: &Session, demux: &Demux) -> LinkStats {
     let (continuity_errors, skipped_bytes) = (demux.continuity_errors(), demux.skipped_bytes());
     LinkStats { continuity_errors, skipped_bytes, ..session.stats() }
-}
-
-/// Counts what the demultiplexer makes on its way to the feed.
-struct Media {
-    video: metrics::Counter,
-    audio: metrics::Counter,
-}
-
-impl Media {
-    fn new() -> Self {
-        let frames = |kind| metrics::counter!(telemetry::FRAMES_TOTAL, "kind" => kind);
-        Self { video: frames("video"), audio: frames("audio") }
-    }
-
-    fn offer(&self, demux: &mut Demux, feed: &mut Feed) {
-        while let Some(event) = demux.next() {
-            if let IngestEvent::Frame(frame) = &event {
-                if frame.kind == TrackKind::Video { &self.video } else { &self.audio }.increment(1);
-            }
-            feed.offer(event);
-        }
-    }
 }

@@ -30,6 +30,11 @@ impl Passphrase {
         }
         Secret::try_from(text.to_owned()).map(Self).map_err(|_| error)
     }
+
+    /// The text itself, for srt-tokio alone.
+    pub(super) fn expose(&self) -> String {
+        self.0.to_string()
+    }
 }
 
 impl fmt::Debug for Passphrase {
@@ -114,10 +119,8 @@ fn read(message: &[u8]) -> Option<(KeyingMaterialMessage, KeySize)> {
     const IN_SRT: u8 = 2;
     let (head, rest) = message.split_at_checked(16)?;
     let key_flags = KeyFlags::from_bits(head[3] & 3).filter(|flags| !flags.is_empty())?;
-    let known = head[0] == VERSION_AND_TYPE
-        && head[1..3] == SIGN
-        && head[8..11] == [CTR, NO_AUTH, IN_SRT]
-        && head[14] == 4;
+    let known =
+        head[0] == VERSION_AND_TYPE && head[1..3] == SIGN && head[8..11] == [CTR, NO_AUTH, IN_SRT] && head[14] == 4;
     let key_size = match head[15] {
         4 => KeySize::AES128,
         6 => KeySize::AES192,

@@ -18,6 +18,7 @@ use super::handshake::{self, Answer, Handshake, Reject};
 use super::limits::SrtLimits;
 use super::listener::{Cookies, wire_ip};
 use super::packet::{Datagram, Packet, Writer};
+use super::refusals::Refusals;
 use crate::connections::Connections;
 use crate::shutdown::stopped;
 use crate::{BindError, Protocol, PublishRequest, telemetry};
@@ -71,7 +72,14 @@ impl SrtServer {
     /// Serves until `shutdown` holds true or its sender is gone; then tells all callers, and returns within about 2 s.
     pub async fn run(self, requests: mpsc::Sender<PublishRequest>, mut shutdown: watch::Receiver<bool>) {
         let Self { socket, limits, lookup, .. } = self;
-        let context = Arc::new(Context { socket, limits, lookup, requests, origin: Instant::now() });
+        let context = Arc::new(Context {
+            socket,
+            limits,
+            lookup,
+            requests,
+            refusals: Refusals::default(),
+            origin: Instant::now(),
+        });
         let mut reader = Reader::new(context.clone(), shutdown.clone());
         loop {
             tokio::select! {

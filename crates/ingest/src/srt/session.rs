@@ -25,6 +25,8 @@ const NAK_PERIOD_MIN: Micros = 10_000;
 const NAK_PERIOD_CALM_MIN: Micros = 20_000;
 /// Round trips before a packet is due from which on it is asked for as often as may be.
 const URGENT_ROUND_TRIPS: Micros = 3;
+/// The part of the latency that may pass before a packet is asked for which may have been overtaken.
+const PATIENCE_PART: Micros = 12;
 /// Silence of ours after which we give a sign of life.
 const KEEPALIVE: Micros = 1_000_000;
 /// Silence of the peer after which it is gone. It gives a sign of life every second.
@@ -76,6 +78,7 @@ pub struct Session {
     clock: Clock,
     buffer: Buffer,
     rtt: Rtt,
+    overtaking: Overtaking,
     /// What was acknowledged last, and whether the caller knows.
     acknowledged: Seq,
     since_ack: u32,
@@ -109,6 +112,7 @@ impl Session {
             clock: Clock::new(terms.timestamp, terms.arrived),
             buffer: Buffer::new(terms.first),
             rtt: Rtt::default(),
+            overtaking: Overtaking::default(),
             acknowledged: terms.first,
             since_ack: 0,
             heard: terms.arrived,
@@ -144,7 +148,7 @@ impl Session {
             return;
         }
         self.release(now);
-        self.ask_again(now);
+        self.ask(now);
         self.acknowledge(now);
         if now - self.spoke >= KEEPALIVE {
             let keepalive = self.writer(now).keepalive();
@@ -154,7 +158,9 @@ impl Session {
             self.release(Micros::MAX);
             self.end(Output::Silent);
         }
-        self.rate.tick(now);
+        if self.rate.tick(now) {
+            self.overtaking.forget();
+        }
     }
 
     /// The next thing to do.
@@ -184,7 +190,8 @@ impl Session {
         self.rate.packets += 1;
         self.rate.bytes += data.payload.len() as u64;
         let mut sent = self.clock.unwrap(timestamp);
-        if data.retransmitted {
+        let retransmitted = data.retransmitted;
+        if retransmitted {
             self.stats.retransmitted += 1;
         } else {
             if (now - self.clock.arrival(sent)).abs() > CLOCK_STEP {
@@ -199,14 +206,15 @@ impl Session {
         match self.buffer.insert(data, sent, now) {
             Insert::Ahead(first, last) => {
                 self.stats.lost += last.since(first).unsigned_abs() + 1;
-                self.stats.reports += 1;
-                let report = self.writer(now).nak(&[(first, last)]);
-                self.send(report, now);
+                if self.overtaking.patience() == 0 {
+                    self.ask(now);
+                }
             }
+            Insert::Recovered(after) if !retransmitted => self.overtaking.seen(after, self.latency),
             Insert::Duplicate => self.stats.duplicates += 1,
             Insert::Late => self.stats.late += 1,
             Insert::Stray => self.stats.strays += 1,
-            Insert::Next | Insert::Recovered => {}
+            Insert::Next | Insert::Recovered(_) => {}
         }
         self.since_ack += 1;
         if self.since_ack >= LIGHT_ACK_PACKETS {
@@ -253,20 +261,23 @@ impl Session {
         self.outputs.push_back(Output::Lost(count));
     }
 
-    /// Asks for what is missing again: once in a round trip while there is time for several, more often when there is not,
-    /// and no more when it could not come in time.
-    fn ask_again(&mut self, now: Micros) {
+    /// Asks for what is missing: as soon as it can no longer be on its way, then once in a round trip while there is time
+    /// for several, more often when there is not, and no more when it could not come in time.
+    fn ask(&mut self, now: Micros) {
         if self.buffer.missing() == 0 {
             return;
         }
-        let (rtt, latency) = (self.rtt.mean(), self.latency);
+        let (rtt, latency, patience) = (self.rtt.mean(), self.latency, self.overtaking.patience());
         let calm = (rtt + 4 * self.rtt.deviation()).max(NAK_PERIOD_CALM_MIN);
         let urgent = (rtt / 4).max(NAK_PERIOD_MIN);
         let clock = &self.clock;
-        let ranges = self.buffer.ask_again(now, NAK_RANGES_MAX, |asked, sent| {
-            let left = clock.arrival(sent) + latency - now;
-            let period = if left > URGENT_ROUND_TRIPS * rtt { calm } else { urgent };
-            left > rtt / 2 && now - asked >= period
+        let ranges = self.buffer.ask(now, NAK_RANGES_MAX, |hole| {
+            let left = clock.arrival(hole.behind) + latency - now;
+            let due = match hole.asked {
+                None => now - hole.since >= patience,
+                Some(asked) => now - asked >= if left > URGENT_ROUND_TRIPS * rtt { calm } else { urgent },
+            };
+            due && left > rtt / 2
         });
         if !ranges.is_empty() {
             self.stats.reports += 1;
@@ -317,13 +328,38 @@ impl Session {
     }
 }
 
+/// By how much packets overtake each other on this link: what is missing may still be on its way for so long.
+#[derive(Debug, Default)]
+struct Overtaking(Micros);
+
+impl Overtaking {
+    /// How long a hole is left alone.
+    fn patience(&self) -> Micros {
+        self.0
+    }
+
+    /// A packet came by itself so long after it was missed. Waiting for such costs time for those that are really lost, so
+    /// that it is bounded by a part of the latency.
+    fn seen(&mut self, after: Micros, latency: Micros) {
+        self.0 = self.0.max(after.min(latency / PATIENCE_PART));
+    }
+
+    /// A second has passed.
+    fn forget(&mut self) {
+        self.0 = if self.0 < 1000 { 0 } else { self.0 * 7 / 8 };
+    }
+}
+
 impl Rate {
-    fn tick(&mut self, now: Micros) {
+    /// True once a second.
+    fn tick(&mut self, now: Micros) -> bool {
         let elapsed = now - self.since;
-        if elapsed >= 1_000_000 {
+        let over = elapsed >= 1_000_000;
+        if over {
             let per_second = |count: u64| (count * 1_000_000 / elapsed.unsigned_abs()) as u32;
             (self.packets_per_s, self.bytes_per_s) = (per_second(self.packets), per_second(self.bytes));
             (self.since, self.packets, self.bytes) = (now, 0, 0);
         }
+        over
     }
 }

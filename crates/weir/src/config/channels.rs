@@ -9,7 +9,7 @@ use weir_ladder::DeclaredInput;
 use super::check::{Check, RELATIVE_PATHS};
 use super::problem::Problem;
 use super::raw::RawChannel;
-use super::{Channel, KeySource};
+use super::{Channel, KeySource, PullFrom};
 use crate::keys::{SecretKey, read_key_file};
 
 /// The length of a DNS label, so that a name can become a host name one day.
@@ -62,7 +62,8 @@ fn channel(check: &mut Check<'_>, spanned: &Spanned<RawChannel>) -> Option<Chann
     let key = key(check, raw);
     let srt_passphrase = raw.srt_passphrase.as_ref().and_then(|value| passphrase(check, value));
     let srt_latency_ms = raw.srt_latency_ms.as_ref().and_then(|value| srt_latency(check, value, "srt_latency_ms"));
-    Some(Channel { name: name?, input: input?, key: key?, srt_passphrase, srt_latency_ms })
+    let srt_pull = raw.srt_pull.as_ref().and_then(|value| pull_from(check, value));
+    Some(Channel { name: name?, input: input?, key: key?, srt_passphrase, srt_latency_ms, srt_pull })
 }
 
 fn valid_name(check: &mut Check<'_>, name: &Spanned<String>) -> bool {
@@ -96,6 +97,32 @@ pub fn passphrase(check: &mut Check<'_>, value: &Spanned<String>) -> Option<Pass
 /// For how long packets are held over SRT.
 pub fn srt_latency(check: &mut Check<'_>, value: &Spanned<i64>, name: &str) -> Option<u32> {
     check.number(value, name, 20..=8000, "milliseconds")
+}
+
+fn pull_from(check: &mut Check<'_>, value: &Spanned<String>) -> Option<PullFrom> {
+    let pull = parse_pull(value.get_ref());
+    if pull.is_none() {
+        let message = "`srt_pull` is not the URL of an SRT listener";
+        check.note(Problem::new(message, value.span(), "the URL (not shown)").help(
+            "srt://host:port or srt://host:port?streamid=ID; a passphrase and the latency are srt_passphrase and srt_latency_ms",
+        ));
+    }
+    pull
+}
+
+fn parse_pull(url: &str) -> Option<PullFrom> {
+    let (address, query) = match url.strip_prefix("srt://")?.split_once('?') {
+        Some((address, query)) => (address, Some(query)),
+        None => (url.strip_prefix("srt://")?, None),
+    };
+    let (host, port) = address.rsplit_once(':')?;
+    port.parse::<u16>().ok().filter(|_| !host.is_empty())?;
+    let stream_id = match query {
+        // Only one thing may stand here, so that nothing in it needs to be escaped.
+        Some(query) => Some(query.strip_prefix("streamid=")?.to_owned()),
+        None => None,
+    };
+    Some(PullFrom { address: address.to_owned(), stream_id })
 }
 
 fn key(check: &mut Check<'_>, raw: &RawChannel) -> Option<KeySource> {

@@ -27,6 +27,7 @@ use check::Check;
 use problem::Problems;
 
 pub use problem::ConfigError;
+pub use sections::SRT_LATENCY_MS;
 
 /// Thousands of channels fit; a file that is longer is not a configuration.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -195,6 +196,23 @@ pub struct Channel {
     pub srt_passphrase: Option<Passphrase>,
     /// Milliseconds for which packets are held over SRT; `[srt]` decides when `None`.
     pub srt_latency_ms: Option<u32>,
+    /// An SRT listener that the stream is fetched from.
+    pub srt_pull: Option<PullFrom>,
+}
+
+/// `srt://address?streamid=…`.
+#[derive(Clone)]
+pub struct PullFrom {
+    /// Host and port.
+    pub address: String,
+    /// May be a secret of its own.
+    pub stream_id: Option<String>,
+}
+
+impl std::fmt::Debug for PullFrom {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PullFrom").field("address", &self.address).finish_non_exhaustive()
+    }
 }
 
 /// Where a channel's stream key comes from.

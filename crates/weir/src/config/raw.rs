@@ -118,6 +118,7 @@ pub struct RawChannel {
     pub key_file: Option<Spanned<String>>,
     pub srt_passphrase: Option<Spanned<String>>,
     pub srt_latency_ms: Option<Spanned<i64>>,
+    pub srt_pull: Option<Spanned<String>>,
 }
 
 impl std::fmt::Debug for RawChannel {
@@ -126,8 +127,8 @@ impl std::fmt::Debug for RawChannel {
     }
 }
 
-/// The fields whose values are never shown.
-pub const SECRET_FIELDS: [&str; 2] = ["key", "srt_passphrase"];
+/// The fields whose values are never shown. The URL of a stream to pull holds its stream id.
+pub const SECRET_FIELDS: [&str; 3] = ["key", "srt_passphrase", "srt_pull"];
 
 /// Every table of the file: its path, and the settings it may hold.
 pub fn tables() -> [(&'static str, &'static [&'static str]); 11] {

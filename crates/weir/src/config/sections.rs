@@ -20,7 +20,7 @@ const RTMP_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::L
 const SRT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8890);
 
 /// What libsrt has. Good for a local network; four round trips are better for a longer way.
-const SRT_LATENCY_MS: u32 = 120;
+pub const SRT_LATENCY_MS: u32 = 120;
 
 /// Short segments let players join soon; long ones cost the picture fewer keyframes and the origin fewer requests.
 const SEGMENT_MS_LOW: u32 = 2000;

@@ -90,6 +90,9 @@ impl fmt::Display for Channel {
         if let Some(latency_ms) = self.srt_latency_ms {
             write!(f, ", SRT latency of {latency_ms} ms")?;
         }
+        if let Some(pull) = &self.srt_pull {
+            write!(f, ", fetched over SRT from {}", pull.address)?;
+        }
         Ok(())
     }
 }
