@@ -32,15 +32,12 @@ fn short() -> Source {
 
 /// libsrt's own sender, fed by ffmpeg.
 fn push_by_libsrt(url: &str) -> Result<Process> {
-    let mut command = Command::new("sh");
-    command.args([
-        "-c",
-        "ffmpeg -nostdin -loglevel error -re -f lavfi -i testsrc2=size=640x360:rate=30 \
-        -f lavfi -i sine=sample_rate=48000 -c:v libx264 -preset ultrafast -pix_fmt yuv420p -g 30 -c:a aac -ac 2 \
-        -f mpegts - | exec srt-live-transmit -q file://con \"$1\"",
-        "sh",
-        url,
-    ]);
+    let mut command = Command::new("bash");
+    // The sender takes the shell's place, and with it its process id; ffmpeg ends when nobody reads it any more.
+    let script = "exec srt-live-transmit -q file://con \"$1\" < <(ffmpeg -nostdin -loglevel error -re -f lavfi \
+                  -i testsrc2=size=640x360:rate=30 -f lavfi -i sine=sample_rate=48000 -c:v libx264 -preset ultrafast \
+                  -pix_fmt yuv420p -g 30 -c:a aac -ac 2 -f mpegts -)";
+    command.args(["-c", script, "bash", url]);
     Process::spawn("srt-live-transmit", command, &[])
 }
 

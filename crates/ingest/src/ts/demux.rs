@@ -256,11 +256,12 @@ impl Streams {
             }
         }
         let bytes_max = self.unit_bytes_max;
-        if self.video.as_ref().map(|video| video.pid) != video.map(|stream| stream.pid) {
+        // What goes on as it was keeps what it has begun.
+        let goes_on = |stream: &Stream| self.known.contains(stream);
+        if !video.is_some_and(goes_on) {
             self.video = video.map(|stream| Video::new(stream.pid, bytes_max));
         }
-        let same = |stream: &&Stream| self.known.contains(stream);
-        if self.audio.as_ref().map(|audio| audio.pid) != audio.filter(same).map(|stream| stream.pid) {
+        if !audio.is_some_and(goes_on) {
             self.audio = audio.map(|stream| Sound::new(stream, bytes_max));
         }
         self.known = streams;
