@@ -90,7 +90,7 @@ async fn packets_of_192_and_204_bytes_give_the_same_as_those_of_188() {
     let bytes = std::fs::read(&file).unwrap();
     let expected = demux(&bytes, 1316);
     assert!(!expected.0.is_empty() && !expected.1.is_empty());
-    let coded: Vec<u8> = bytes.chunks(188).flat_map(|packet| [&[1, 0x47, 2, 3], packet].concat()).collect();
+    let coded: Vec<u8> = bytes.chunks(188).flat_map(|packet| [&[9, 1, 2, 3], packet].concat()).collect();
     let checked: Vec<u8> = bytes.chunks(188).flat_map(|packet| [packet, &[0x47; 16]].concat()).collect();
     assert_eq!(demux(&coded, 1316), expected);
     assert_eq!(demux(&checked, 1316), expected);
