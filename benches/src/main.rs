@@ -13,6 +13,9 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 
+/// How long many SRT callers are watched.
+const SRT_LOAD_SECONDS: u64 = 60;
+
 #[tokio::main]
 async fn main() -> Result<()> {
     let mut args = std::env::args().skip(1);
@@ -21,7 +24,7 @@ async fn main() -> Result<()> {
         (Some("latency"), seconds, None) => latency::run(number(seconds, 60)?).await,
         (Some("waiters"), streams, None) => waiters::run(number(streams, 5000)? as usize).await,
         (Some("srt-losses"), seeds, None) => srt::losses(number(seeds, 5)?, 20).await,
-        (Some("srt-load"), callers, None) => srt::load(number(callers, 50)? as usize, 60).await,
+        (Some("srt-load"), callers, None) => srt::load(number(callers, 50)? as usize, SRT_LOAD_SECONDS).await,
         (Some("srt-sink"), latency, None) => srt::sink(number(latency, 120)?).await,
         _ => bail!(
             "usage: weir-benches [ladder [CLIP] | latency [SECONDS] | waiters [STREAMS] | srt-losses [SEEDS] | srt-load [CALLERS]]"

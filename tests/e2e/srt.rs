@@ -17,6 +17,7 @@ const NOTICED_WITHIN: Duration = Duration::from_secs(4);
 const PASSPHRASE: &str = "correct horse battery";
 /// How much the daemon may grow under attack.
 const GROWTH_MAX: u64 = 48 << 20;
+/// How long the listeners are fuzzed; WEIR_FUZZ_SECONDS says otherwise.
 const FUZZED_FOR: Duration = Duration::from_secs(20);
 /// The type of the answer to a conclusion that was taken; a refusal has 1000 and its code.
 const TAKEN: u32 = 0xffff_ffff;
@@ -75,14 +76,16 @@ async fn ffmpeg_libsrt_and_gstreamer_play_with_every_length_of_key() {
         .await
         .unwrap();
         hls.renditions().await.unwrap();
+        assert_eq!(daemon.metric("weir_srt_undecryptable", "").await.unwrap(), 0.0);
         end(&daemon, publisher).await;
     };
     let secret = |bits: u32| format!("&passphrase={PASSPHRASE}&pbkeylen={}", bits / 8);
     plays(Source::default().push(&daemon.srt_url(key, &secret(128))).unwrap()).await;
-    plays(push_by_libsrt(&daemon.srt_url(&format!("#!::r={key},m=publish"), &secret(192))).unwrap()).await;
+    // New keys every 200 packets, some two seconds.
+    let renewed = secret(192) + "&kmrefreshrate=200&kmpreannounce=50";
+    plays(push_by_libsrt(&daemon.srt_url(&format!("#!::r={key},m=publish"), &renewed)).unwrap()).await;
     let options = [&format!("passphrase={PASSPHRASE}")[..], "pbkeylen=32"];
     plays(push_by_gstreamer(&daemon, &format!("live/{key}"), &options).unwrap()).await;
-    assert_eq!(daemon.metric("weir_srt_undecryptable", "").await.unwrap(), 0.0);
     daemon.stop().await.unwrap();
 }
 
@@ -233,8 +236,10 @@ async fn no_datagram_ends_the_listener_or_touches_another_caller() {
         caller.say(&caller.data(number, &[0; 1316])).await.unwrap();
     }
     let mut fuzzer = Fuzzer::new(7);
+    let asked_for = std::env::var("WEIR_FUZZ_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
+    let fuzzed_for = asked_for.map_or(FUZZED_FOR, Duration::from_secs);
     let begin = Instant::now();
-    while begin.elapsed() < FUZZED_FOR {
+    while begin.elapsed() < fuzzed_for {
         for _ in 0..200 {
             // A refused port is the loss of a datagram.
             let _ = caller.say(&fuzzer.next(&caller, other.key())).await;

@@ -4,7 +4,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use tokio::process::Command;
 use tokio::task::JoinSet;
 use weir_testkit::{Process, proc};
@@ -35,14 +35,17 @@ pub async fn run(callers: usize, seconds: u64) -> Result<()> {
     send_all((0..callers).map(|_| format!("srt://{address}?streamid=bench&latency={LATENCY_MS}")), packets).await?;
     let (took, cpu) = (begin.elapsed(), proc::cpu(sink.pid())?);
     let memory = proc::memory_peak(sink.pid())?;
-    let ended = sink.out.text().lines().filter(|line| line.starts_with("ended ")).count();
+    let count = || sink.out.text().lines().filter(|line| line.starts_with("ended ")).count();
+    weir_testkit::until("every caller has come to an end", START_WITHIN, async || {
+        Ok((count() == callers).then_some(()))
+    })
+    .await?;
     let dropped: u64 = sink
         .out
         .text()
         .lines()
         .filter_map(|line| line.strip_prefix("ended ")?.split(' ').nth(1)?.parse::<u64>().ok())
         .sum();
-    ensure!(ended == callers, "{ended} of {callers} callers came to an end");
     report("weir", cpu, took, mbps, memory);
     println!("packets missing: {dropped}");
 
