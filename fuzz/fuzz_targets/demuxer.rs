@@ -14,7 +14,7 @@ fuzz_target!(|data: &[u8]| {
         if demux.push(piece).is_err() {
             return;
         }
-        while demux.next().is_some() {}
+        while demux.pop().is_some() {}
     }
     let _ = demux.finish();
 });

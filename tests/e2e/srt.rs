@@ -22,8 +22,8 @@ const FUZZED_FOR: Duration = Duration::from_secs(20);
 /// The type of the answer to a conclusion that was taken; a refusal has 1000 and its code.
 const TAKEN: u32 = 0xffff_ffff;
 
-async fn start(srt_passphrase: Option<&'static str>) -> Daemon {
-    Daemon::start(Config { srt_passphrase, ..Config::default() }).await.unwrap()
+async fn start(srt_passphrase: Option<&'static str>) -> Result<Daemon> {
+    Daemon::start(Config { srt_passphrase, ..Config::default() }).await
 }
 
 /// A short clip whose caller is done at once.
@@ -56,15 +56,15 @@ fn push_by_gstreamer(daemon: &Daemon, stream_id: &str, options: &[&str]) -> Resu
 }
 
 /// Ends a publisher and waits until the daemon knows.
-async fn end(daemon: &Daemon, mut publisher: Process) {
+async fn end(daemon: &Daemon, mut publisher: Process) -> Result<()> {
     let mark = daemon.log().mark();
-    publisher.kill().await.unwrap();
-    daemon.log().wait_for(mark, "publisher gone", TOLD_WITHIN).await.unwrap();
+    publisher.kill().await?;
+    daemon.log().wait_for(mark, "publisher gone", TOLD_WITHIN).await.map(drop)
 }
 
 #[tokio::test]
 async fn ffmpeg_libsrt_and_gstreamer_play_with_every_length_of_key() {
-    let daemon = start(Some(PASSPHRASE)).await;
+    let daemon = start(Some(PASSPHRASE)).await.unwrap();
     let key = daemon.key();
     let plays = async |publisher: Process| {
         let hls = daemon.hls();
@@ -77,7 +77,7 @@ async fn ffmpeg_libsrt_and_gstreamer_play_with_every_length_of_key() {
         .unwrap();
         hls.renditions().await.unwrap();
         assert_eq!(daemon.metric("weir_srt_undecryptable", "").await.unwrap(), 0.0);
-        end(&daemon, publisher).await;
+        end(&daemon, publisher).await.unwrap();
     };
     let secret = |bits: u32| format!("&passphrase={PASSPHRASE}&pbkeylen={}", bits / 8);
     plays(Source::default().push(&daemon.srt_url(key, &secret(128))).unwrap()).await;
@@ -91,7 +91,7 @@ async fn ffmpeg_libsrt_and_gstreamer_play_with_every_length_of_key() {
 
 #[tokio::test]
 async fn every_dialect_of_the_stream_id_is_taken() {
-    let daemon = start(None).await;
+    let daemon = start(None).await.unwrap();
     let key = daemon.key();
     for stream_id in [
         format!("live/{key}"),
@@ -120,7 +120,7 @@ async fn callers_that_do_not_fit_are_refused_at_once_with_the_reason() {
         (None, "#!::r=KEY,m=request", "", "asks to receive"),
         (None, "KEY", "&transtype=file", "file mode"),
     ] {
-        let daemon = start(passphrase).await;
+        let daemon = start(passphrase).await.unwrap();
         let stream_id = stream_id.replace("KEY", daemon.key());
         let mut ffmpeg = short().push(&daemon.srt_url(&stream_id, options)).unwrap();
         let begin = Instant::now();
@@ -135,7 +135,7 @@ async fn callers_that_do_not_fit_are_refused_at_once_with_the_reason() {
 
 #[tokio::test]
 async fn a_cut_cable_is_noticed_and_the_sender_returns_to_the_same_playlists() {
-    let daemon = start(None).await;
+    let daemon = start(None).await.unwrap();
     let link = Link { seed: 1, delay: Duration::from_millis(10), jitter: Duration::ZERO, loss: 0.01, duplicates: 0.0 };
     let relay = Relay::open(link, daemon.srt()).await.unwrap();
     let url = format!("srt://{}?streamid={}&latency=300", relay.address(), daemon.key());
@@ -159,7 +159,7 @@ async fn a_cut_cable_is_noticed_and_the_sender_returns_to_the_same_playlists() {
     first.kill().await.unwrap();
 
     // A sender killed outright, and one from the same port at once.
-    end(&daemon, second).await;
+    end(&daemon, second).await.unwrap();
     let port = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     for run in 2..4 {
         let mark = daemon.log().mark();
@@ -179,14 +179,42 @@ async fn a_cut_cable_is_noticed_and_the_sender_returns_to_the_same_playlists() {
         })
         .await
         .unwrap();
-        end(&daemon, publisher).await;
+        end(&daemon, publisher).await.unwrap();
     }
     daemon.stop().await.unwrap();
 }
 
 #[tokio::test]
+async fn weir_fetches_from_a_listener_and_comes_again() {
+    let port = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let listener = || {
+        let url = format!("srt://127.0.0.1:{port}?mode=listener&passphrase={PASSPHRASE}");
+        Source::default().push(&url).unwrap()
+    };
+    let mut first = listener();
+    let config = Config {
+        srt_passphrase: Some(PASSPHRASE),
+        srt_pull: Some(format!("srt://127.0.0.1:{port}?streamid=some-secret-id")),
+        ..Config::default()
+    };
+    let daemon = Daemon::start(config).await.unwrap();
+    daemon.log().forbid("some-secret-id");
+    let hls = daemon.hls();
+    hls.wait_playable(PLAYABLE_WITHIN).await.unwrap();
+    let path = &hls.renditions().await.unwrap()[0];
+    first.kill().await.unwrap();
+    let _second = listener();
+    hls.wait_playlist(path, "what the second listener sends", PLAYABLE_WITHIN * 2, |playlist| {
+        playlist.segments.iter().any(|segment| segment.epoch >= 1)
+    })
+    .await
+    .unwrap();
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn no_datagram_ends_the_listener_or_touches_another_caller() {
-    let mut daemon = start(None).await;
+    let mut daemon = start(None).await.unwrap();
     let publisher = Source::default().push(&daemon.srt_url(daemon.key(), "")).unwrap();
     daemon.hls().wait_playable(PLAYABLE_WITHIN).await.unwrap();
     let before = proc::memory(daemon.pid()).unwrap();
@@ -216,7 +244,7 @@ async fn no_datagram_ends_the_listener_or_touches_another_caller() {
     }
 
     // A caller that was taken may send what it likes.
-    let other = start(None).await;
+    let other = start(None).await.unwrap();
     let mut caller = RawCaller::open(other.srt()).await.unwrap();
     caller.induce().await.unwrap();
     assert_eq!(caller.conclude(&[hello(), text(extension::STREAM_ID, other.key())]).await.unwrap(), TAKEN);
@@ -256,7 +284,7 @@ async fn no_datagram_ends_the_listener_or_touches_another_caller() {
     assert_eq!(hls.playlist(path).await.unwrap().discontinuities, 0);
     let grown = proc::memory(daemon.pid()).unwrap().saturating_sub(before);
     assert!(grown < GROWTH_MAX, "grown by {} KiB", grown >> 10);
-    end(&daemon, publisher).await;
+    end(&daemon, publisher).await.unwrap();
     let mut late = RawCaller::open(other.srt()).await.unwrap();
     late.induce().await.unwrap();
     daemon.stop().await.unwrap();

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use anyhow::{Result, bail, ensure};
 use weir_ingest::IngestEvent;
 use weir_ingest::ts::Demux;
 use weir_media::TrackKind;
@@ -14,26 +15,26 @@ const TIMES: i64 = 1 << 33;
 /// Presentation and decoding times, and whether decoding can start there.
 type Seen = Vec<(i64, i64, bool)>;
 
-/// What comes out of `bytes`, handed over in pieces as SRT would.
-fn demux(bytes: &[u8], piece: usize) -> (Seen, Seen) {
+/// What comes out of `bytes`, handed over in pieces as SRT would: picture and sound.
+fn demux(bytes: &[u8], piece: usize) -> Result<(Seen, Seen)> {
     let mut demux = Demux::new(UNIT_BYTES_MAX);
     for piece in bytes.chunks(piece) {
-        demux.push(piece).unwrap();
+        demux.push(piece)?;
     }
-    demux.finish().unwrap();
-    assert_eq!(demux.continuity_errors(), 0);
+    demux.finish()?;
+    ensure!(demux.continuity_errors() == 0, "{} continuity errors", demux.continuity_errors());
     let (mut video, mut audio) = (Vec::new(), Vec::new());
-    while let Some(event) = demux.next() {
+    while let Some(event) = demux.pop() {
         match event {
             IngestEvent::Frame(frame) => {
                 let track = if frame.kind == TrackKind::Video { &mut video } else { &mut audio };
                 track.push((frame.pts.rem_euclid(TIMES), frame.dts.rem_euclid(TIMES), frame.keyframe));
             }
-            IngestEvent::Lost { .. } => panic!("nothing is lost here"),
+            IngestEvent::Lost { .. } => bail!("nothing is lost here"),
             _ => {}
         }
     }
-    (video, audio)
+    Ok((video, audio))
 }
 
 /// Fails at the first frame that differs.
@@ -44,13 +45,14 @@ fn same(found: &Seen, expected: &Seen, what: &str) {
     assert_eq!(found.len(), expected.len(), "{what}");
 }
 
-async fn probed(file: &Path) -> (Seen, Seen) {
-    let seen = |probe: Probe| {
-        let (pts, dts, keyframes) = (probe.pts().unwrap(), probe.dts().unwrap(), probe.keyframes());
+/// What ffprobe lists: picture and sound.
+async fn probed(file: &Path) -> Result<(Seen, Seen)> {
+    let seen = |probe: Probe| -> Result<Seen> {
+        let (pts, dts, keyframes) = (probe.pts()?, probe.dts()?, probe.keyframes());
         let times = pts.iter().zip(&dts).zip(keyframes);
-        times.map(|((pts, dts), key)| (pts.rem_euclid(TIMES), dts.rem_euclid(TIMES), key)).collect()
+        Ok(times.map(|((pts, dts), key)| (pts.rem_euclid(TIMES), dts.rem_euclid(TIMES), key)).collect())
     };
-    (seen(Probe::video(file).await.unwrap()), seen(Probe::audio(file).await.unwrap()))
+    Ok((seen(Probe::video(file).await?)?, seen(Probe::audio(file).await?)?))
 }
 
 #[tokio::test]
@@ -71,10 +73,10 @@ async fn every_shape_gives_the_frames_that_ffprobe_lists() {
         let file = folder.path().join("clip.ts");
         source.write_ts(options, &file).await.unwrap();
         let bytes = std::fs::read(&file).unwrap();
-        let expected = probed(&file).await;
+        let expected = probed(&file).await.unwrap();
         assert!(expected.0.len() >= 89 && expected.1.len() >= 139, "{name}");
         for piece in [1316, 188, 1000, bytes.len()] {
-            let found = demux(&bytes, piece);
+            let found = demux(&bytes, piece).unwrap();
             same(&found.0, &expected.0, &format!("{name}, picture, in pieces of {piece}"));
             same(&found.1, &expected.1, &format!("{name}, sound, in pieces of {piece}"));
         }
@@ -88,16 +90,17 @@ async fn packets_of_192_and_204_bytes_give_the_same_as_those_of_188() {
     let source = Source { seconds: Some(2), ..Source::default() };
     source.write_ts(&[], &file).await.unwrap();
     let bytes = std::fs::read(&file).unwrap();
-    let expected = demux(&bytes, 1316);
+    let expected = demux(&bytes, 1316).unwrap();
     assert!(!expected.0.is_empty() && !expected.1.is_empty());
     let coded: Vec<u8> = bytes.chunks(188).flat_map(|packet| [&[9, 1, 2, 3], packet].concat()).collect();
     let checked: Vec<u8> = bytes.chunks(188).flat_map(|packet| [packet, &[0x47; 16]].concat()).collect();
-    assert_eq!(demux(&coded, 1316), expected);
-    assert_eq!(demux(&checked, 1316), expected);
+    assert_eq!(demux(&coded, 1316).unwrap(), expected);
+    assert_eq!(demux(&checked, 1316).unwrap(), expected);
 
     // As ffmpeg writes discs, where AAC has no type of its own and cannot be told from data.
     source.write_ts(&["-mpegts_m2ts_mode", "1"], &file).await.unwrap();
-    same(&demux(&std::fs::read(&file).unwrap(), 1316).0, &probed(&file).await.0, "192 bytes of ffmpeg");
+    let (found, expected) = (demux(&std::fs::read(&file).unwrap(), 1316).unwrap(), probed(&file).await.unwrap());
+    same(&found.0, &expected.0, "192 bytes of ffmpeg");
 }
 
 #[tokio::test]
@@ -106,7 +109,7 @@ async fn a_hole_costs_the_pictures_it_hits_and_no_others() {
     let file = folder.path().join("clip.ts");
     Source { seconds: Some(3), ..Source::default() }.write_ts(&[], &file).await.unwrap();
     let bytes = std::fs::read(&file).unwrap();
-    let whole = demux(&bytes, 1316).0;
+    let whole = demux(&bytes, 1316).unwrap().0;
     let mut demux = Demux::new(UNIT_BYTES_MAX);
     let (mut times, mut lost) = (Vec::new(), 0);
     for (number, piece) in bytes.chunks(1316).enumerate() {
@@ -114,7 +117,7 @@ async fn a_hole_costs_the_pictures_it_hits_and_no_others() {
             39 => demux.lost(),
             _ => demux.push(piece).unwrap(),
         }
-        while let Some(event) = demux.next() {
+        while let Some(event) = demux.pop() {
             match event {
                 IngestEvent::Frame(frame) if frame.kind == TrackKind::Video => times.push(frame.dts),
                 IngestEvent::Lost { frames, .. } => lost += frames as usize,

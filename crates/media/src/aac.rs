@@ -90,11 +90,10 @@ impl AudioParams {
     fn announces_sbr(&self) -> bool {
         const SYNC_EXTENSION: u32 = 0x2b7;
         let mut bits = BitReader::new(&self.asc);
-        let found = bits.take(16).is_some()
+        bits.take(16).is_some()
             && bits.take(11) == Some(SYNC_EXTENSION)
             && object_type(&mut bits) == Some(SBR)
-            && bits.take(1) == Some(1);
-        found
+            && bits.take(1) == Some(1)
     }
 }
 

@@ -41,6 +41,8 @@ pub struct Config {
     pub tls: bool,
     /// `[srt] srt_passphrase`; the listener is always there.
     pub srt_passphrase: Option<&'static str>,
+    /// `[[channel]] srt_pull`.
+    pub srt_pull: Option<String>,
     /// `[http] waiters_per_address_max`; the daemon's own when `None`.
     pub waiters_per_address_max: Option<u32>,
     /// `[log] level`.
@@ -66,6 +68,7 @@ impl Default for Config {
             rtmp_listen: "127.0.0.1:0".to_owned(),
             tls: false,
             srt_passphrase: None,
+            srt_pull: None,
             waiters_per_address_max: None,
             log_level: "info",
         }
@@ -109,6 +112,9 @@ impl Config {
             }
         }
         let _ = writeln!(text, "[[channel]]\nname = \"{CHANNEL}\"\ninput = \"{input}\"\nkey = \"{key}\"");
+        if let Some(url) = &self.srt_pull {
+            let _ = writeln!(text, "srt_pull = \"{url}\"");
+        }
         text
     }
 }

@@ -10,7 +10,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::clock::Micros;
 use super::crypto::{Keys, Passphrase};
-use super::handshake::{Acceptance, Answer as Reply, Handshake, Hello};
+use super::handshake::{Acceptance, Answer as Reply, Handshake};
 use super::limits::SrtLimits;
 use super::listener::{Denied, denied_keys, wanted, wire_ip};
 use super::media::Media;
@@ -33,8 +33,8 @@ const STATS_PERIOD: Duration = Duration::from_secs(1);
 const MTU: u32 = DATAGRAM_BYTES_MAX as u32 + 28;
 /// Packets that may be under way; as libsrt has it.
 const WINDOW: u32 = 8192;
-/// For how long our own packets should be held, of which there are none.
-const SEND_MS: u16 = 0;
+/// The longest that packets are held, whatever a caller asks for: its memory is ours.
+const LATENCY_MAX: Duration = Duration::from_secs(8);
 
 /// What holds for the callers of one key.
 #[derive(Debug, Clone)]
@@ -130,14 +130,12 @@ impl Caller {
 
     /// Checks everything that can be checked before the owner of the key decides.
     async fn accept(&mut self) -> Result<Accepted, Denied> {
-        let key = wanted(&self.handshake)?;
-        let hello =
-            self.handshake.extensions.hello.unwrap_or(Hello { version: 0, flags: 0, receive_ms: 0, send_ms: 0 });
+        let (key, hello) = wanted(&self.handshake)?;
         let Some(access) = (self.context.lookup)(&key) else { return Err((&Refusal::WrongKey).into()) };
         let encrypts = access.passphrase.is_some();
         let keys = Keys::open(access.passphrase, self.handshake.extensions.keys.as_ref())
             .map_err(|reject| denied_keys(reject, encrypts))?;
-        let latency = access.latency.max(Duration::from_millis(hello.send_ms.into()));
+        let latency = access.latency.max(Duration::from_millis(hello.send_ms.into())).min(LATENCY_MAX);
         let latency_ms = u16::try_from(latency.as_millis()).unwrap_or(u16::MAX);
         let encoder = Encoder { flash_ver: format!("SRT {}", hello.version_text()), four_ccs: Vec::new() };
         let feed = self.ask(key, encoder).await.map_err(|refusal| Denied::from(&refusal))?;
@@ -145,7 +143,7 @@ impl Caller {
         let fields = self.reply().acceptance(&Acceptance {
             socket: self.socket,
             latency_ms,
-            send_ms: hello.receive_ms.max(SEND_MS),
+            send_ms: hello.receive_ms,
             mtu: self.handshake.mtu.min(MTU),
             window: WINDOW,
             keys: self.handshake.extensions.keys.as_deref(),

@@ -4,7 +4,7 @@
 use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, SocketAddr};
 
-use super::handshake::{Handshake, Reject};
+use super::handshake::{Handshake, Hello, Reject};
 use super::stream_id::{self, StreamIdError};
 use crate::{Refusal, StreamKey};
 
@@ -81,8 +81,8 @@ impl Cookies {
     }
 }
 
-/// What a caller with a good cookie wants: the key it has to publish under.
-pub fn wanted(handshake: &Handshake) -> Result<StreamKey, Denied> {
+/// What a caller with a good cookie wants: the key it publishes under; and what it can do.
+pub fn wanted(handshake: &Handshake) -> Result<(StreamKey, Hello), Denied> {
     let deny = |reject, label, sentence: &str| Err(Denied::new(reject, label, sentence));
     let extensions = &handshake.extensions;
     if handshake.version != 5 {
@@ -108,7 +108,7 @@ pub fn wanted(handshake: &Handshake) -> Result<StreamKey, Denied> {
         return deny(Reject::Rogue, "handshake", "the caller does not time its packets; send with tsbpdmode on");
     }
     let stream_id = extensions.stream_id.as_deref().unwrap_or_default();
-    Ok(stream_id::key(stream_id)?)
+    Ok((stream_id::key(stream_id)?, hello))
 }
 
 /// An address as SRT writes it: words of 32 bits in the byte order of a little-endian machine.
@@ -133,7 +133,7 @@ mod tests {
 
     fn outcome(extensions: &[(u16, Vec<u8>)]) -> Result<Vec<u8>, Reject> {
         let handshake = Handshake::read(conclusion(1, extensions)).expect("well formed");
-        wanted(&handshake).map(|key| key.as_bytes().to_vec()).map_err(|denied| denied.reject)
+        wanted(&handshake).map(|(key, _)| key.as_bytes().to_vec()).map_err(|denied| denied.reject)
     }
 
     fn id() -> (u16, Vec<u8>) {

@@ -19,7 +19,7 @@ impl Media {
 
     /// Hands on everything that is ready.
     pub fn offer(&self, demux: &mut Demux, feed: &mut Feed) {
-        while let Some(event) = demux.next() {
+        while let Some(event) = demux.pop() {
             if let IngestEvent::Frame(frame) = &event {
                 if frame.kind == TrackKind::Video { &self.video } else { &self.audio }.increment(1);
             }

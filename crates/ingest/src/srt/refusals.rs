@@ -13,7 +13,12 @@ const KEPT_MAX: usize = 1024;
 
 /// Which refusals were told, and how many since were not.
 #[derive(Debug, Default)]
-pub struct Refusals(Mutex<HashMap<(IpAddr, &'static str), (Micros, u64)>>);
+pub struct Refusals(Mutex<HashMap<Refused, Told>>);
+
+/// An address and the label of a reason.
+type Refused = (IpAddr, &'static str);
+/// When it was told last, and how many were not since.
+type Told = (Micros, u64);
 
 impl Refusals {
     /// A caller at `ip` is refused at `now`. When that should be told: how many like it were not told since the last time.

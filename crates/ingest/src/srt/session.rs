@@ -206,11 +206,11 @@ impl Session {
         match self.buffer.insert(data, sent, now) {
             Insert::Ahead(first, last) => {
                 self.stats.lost += last.since(first).unsigned_abs() + 1;
-                if self.overtaking.patience() == 0 {
+                if self.patience() == 0 {
                     self.ask(now);
                 }
             }
-            Insert::Recovered(after) if !retransmitted => self.overtaking.seen(after, self.latency),
+            Insert::Recovered(after) if !retransmitted => self.overtaking.seen(after),
             Insert::Duplicate => self.stats.duplicates += 1,
             Insert::Late => self.stats.late += 1,
             Insert::Stray => self.stats.strays += 1,
@@ -267,7 +267,7 @@ impl Session {
         if self.buffer.missing() == 0 {
             return;
         }
-        let (rtt, latency, patience) = (self.rtt.mean(), self.latency, self.overtaking.patience());
+        let (rtt, latency, patience) = (self.rtt.mean(), self.latency, self.patience());
         let calm = (rtt + 4 * self.rtt.deviation()).max(NAK_PERIOD_CALM_MIN);
         let urgent = (rtt / 4).max(NAK_PERIOD_MIN);
         let clock = &self.clock;
@@ -284,6 +284,13 @@ impl Session {
             let report = self.writer(now).nak(&ranges);
             self.send(report, now);
         }
+    }
+
+    /// How long a hole is left alone: as long as packets overtake each other here. But waiting costs time for those that are
+    /// really lost, so that it may not cost them one of two attempts.
+    fn patience(&self) -> Micros {
+        let spare = self.latency - self.rtt.mean() * 9 / 4;
+        self.overtaking.0.min(self.latency / PATIENCE_PART).min(spare / 4).max(0)
     }
 
     /// A full acknowledgement (3.2.4), if there is anything new, or the caller seems not to have got the last.
@@ -333,15 +340,9 @@ impl Session {
 struct Overtaking(Micros);
 
 impl Overtaking {
-    /// How long a hole is left alone.
-    fn patience(&self) -> Micros {
-        self.0
-    }
-
-    /// A packet came by itself so long after it was missed. Waiting for such costs time for those that are really lost, so
-    /// that it is bounded by a part of the latency.
-    fn seen(&mut self, after: Micros, latency: Micros) {
-        self.0 = self.0.max(after.min(latency / PATIENCE_PART));
+    /// A packet came by itself so long after it was missed.
+    fn seen(&mut self, after: Micros) {
+        self.0 = self.0.max(after);
     }
 
     /// A second has passed.

@@ -2,23 +2,14 @@
 
 use std::collections::VecDeque;
 
-use weir_media::{Frame, TrackKind};
-
-use super::audio::Audio;
-use super::h264::H264;
 use super::packet::{Packet, Unusable};
-use super::pes::{Assembler, Damaged, Pes};
 use super::psi::{self, Codec, Sections, Stream};
 use super::sync::Sync;
-use crate::{IngestEvent, LostReason, UnsupportedMedia, telemetry};
+use super::track::{Continuity, Counter, Pictures, Sounds, Track};
+use crate::{IngestEvent, UnsupportedMedia, telemetry};
 
 const PID_PROGRAMS: u16 = 0;
 const PID_NONE: u16 = 0x1fff;
-/// The clock of presentation times: 33 bits.
-const TIME_BITS: u32 = 33;
-/// Between two pictures of one packet, when the distance is not known yet: 30 frames a second.
-const PICTURE_TICKS: i64 = 3000;
-
 /// Takes a transport stream apart: the first H.264 and the first AAC stream of its first program.
 #[derive(Debug)]
 pub struct Demux {
@@ -36,8 +27,8 @@ struct Streams {
     map: Table,
     /// What the table of the program says.
     known: Vec<Stream>,
-    video: Option<Video>,
-    audio: Option<Sound>,
+    video: Option<Track<Pictures>>,
+    audio: Option<Track<Sounds>>,
     events: VecDeque<IngestEvent>,
     continuity_errors: u64,
 }
@@ -46,51 +37,6 @@ struct Streams {
 struct Table {
     counter: Counter,
     sections: Sections,
-}
-
-#[derive(Debug)]
-struct Video {
-    pid: u16,
-    counter: Counter,
-    assembler: Assembler,
-    reader: H264,
-    /// The last decoding time, and how far it was from the one before.
-    last: Option<(u64, i64)>,
-}
-
-#[derive(Debug)]
-struct Sound {
-    pid: u16,
-    counter: Counter,
-    assembler: Assembler,
-    reader: Audio,
-}
-
-/// The continuity counter of one PID (2.4.3.3).
-#[derive(Debug, Default)]
-struct Counter(Option<u8>);
-
-/// What a counter says of a packet with a payload.
-#[derive(Debug, PartialEq, Eq)]
-enum Continuity {
-    Next,
-    /// The packet before, once more.
-    Repeated,
-    /// Something is missing in front of it.
-    Broken,
-}
-
-impl Counter {
-    fn check(&mut self, packet: &Packet<'_>) -> Continuity {
-        let last = self.0.replace(packet.counter);
-        match last {
-            _ if packet.discontinuity => Continuity::Next,
-            None => Continuity::Next,
-            Some(last) if packet.counter == last => Continuity::Repeated,
-            Some(last) if packet.counter == (last + 1) & 0x0f => Continuity::Next,
-            Some(_) => Continuity::Broken,
-        }
-    }
 }
 
 impl Demux {
@@ -136,7 +82,7 @@ impl Demux {
     }
 
     /// The next event. Times of frames are 33 bits of 90 kHz, as they stand in the stream.
-    pub fn next(&mut self) -> Option<IngestEvent> {
+    pub fn pop(&mut self) -> Option<IngestEvent> {
         self.streams.events.pop_front()
     }
 
@@ -167,9 +113,10 @@ impl Streams {
         if self.program.is_some_and(|(_, pid)| packet.pid == pid) {
             return self.map(&packet, payload);
         }
-        match (&mut self.video, &mut self.audio) {
-            (Some(video), _) if video.pid == packet.pid => self.picture(&packet, payload),
-            (_, Some(audio)) if audio.pid == packet.pid => self.sound(&packet, payload),
+        let Self { video, audio, events, continuity_errors, .. } = self;
+        match (video, audio) {
+            (Some(video), _) if video.pid() == packet.pid => video.push(&packet, payload, events, continuity_errors),
+            (_, Some(audio)) if audio.pid() == packet.pid => audio.push(&packet, payload, events, continuity_errors),
             _ => Ok(()),
         }
     }
@@ -180,11 +127,11 @@ impl Streams {
             Unusable::Scrambled => "ts_scrambled",
             Unusable::Malformed => "ts_malformed",
         });
-        if let Some(video) = self.video.as_mut().filter(|video| video.pid == pid) {
-            video.assembler.lost();
+        if let Some(video) = self.video.as_mut().filter(|video| video.pid() == pid) {
+            video.lost();
         }
-        if let Some(audio) = self.audio.as_mut().filter(|audio| audio.pid == pid) {
-            audio.assembler.lost();
+        if let Some(audio) = self.audio.as_mut().filter(|audio| audio.pid() == pid) {
+            audio.lost();
         }
     }
 
@@ -193,10 +140,10 @@ impl Streams {
         self.programs.sections.lost();
         self.map.sections.lost();
         if let Some(video) = &mut self.video {
-            video.assembler.lost();
+            video.lost();
         }
         if let Some(audio) = &mut self.audio {
-            audio.assembler.lost();
+            audio.lost();
         }
     }
 
@@ -259,62 +206,19 @@ impl Streams {
         // What goes on as it was keeps what it has begun.
         let goes_on = |stream: &Stream| self.known.contains(stream);
         if !video.is_some_and(goes_on) {
-            self.video = video.map(|stream| Video::new(stream.pid, bytes_max));
+            self.video = video.map(|stream| Track::new(stream.pid, bytes_max, Pictures::default()));
         }
         if !audio.is_some_and(goes_on) {
-            self.audio = audio.map(|stream| Sound::new(stream, bytes_max));
+            self.audio = audio.map(|stream| Track::new(stream.pid, bytes_max, Sounds::of(stream.codec)));
         }
         self.known = streams;
         Ok(())
     }
 
-    fn picture(&mut self, packet: &Packet<'_>, payload: &[u8]) -> Result<(), UnsupportedMedia> {
-        let Some(video) = &mut self.video else { return Ok(()) };
-        match video.counter.check(packet) {
-            Continuity::Repeated => return Ok(()),
-            Continuity::Broken => {
-                self.continuity_errors += 1;
-                video.assembler.lost();
-            }
-            Continuity::Next => {}
-        }
-        let Video { assembler, reader, last, .. } = video;
-        let mut outcome = Ok(());
-        assembler.push(payload, packet.starts, |pes| {
-            outcome = std::mem::replace(&mut outcome, Ok(())).and(pictures(pes, reader, last, &mut self.events));
-        });
-        outcome
-    }
-
-    fn sound(&mut self, packet: &Packet<'_>, payload: &[u8]) -> Result<(), UnsupportedMedia> {
-        let Some(audio) = &mut self.audio else { return Ok(()) };
-        match audio.counter.check(packet) {
-            Continuity::Repeated => return Ok(()),
-            Continuity::Broken => {
-                self.continuity_errors += 1;
-                audio.assembler.lost();
-            }
-            Continuity::Next => {}
-        }
-        let Sound { assembler, reader, .. } = audio;
-        let mut outcome = Ok(());
-        assembler.push(payload, packet.starts, |pes| {
-            outcome = std::mem::replace(&mut outcome, Ok(())).and(sounds(pes, reader, &mut self.events));
-        });
-        outcome
-    }
-
     fn finish(&mut self) -> Result<(), UnsupportedMedia> {
-        let mut outcome = Ok(());
-        if let Some(Video { assembler, reader, last, .. }) = &mut self.video {
-            assembler.close(|pes| outcome = pictures(pes, reader, last, &mut self.events));
-        }
-        if let Some(Sound { assembler, reader, .. }) = &mut self.audio {
-            assembler.close(|pes| {
-                outcome = std::mem::replace(&mut outcome, Ok(())).and(sounds(pes, reader, &mut self.events))
-            });
-        }
-        outcome
+        let Self { video, audio, events, .. } = self;
+        video.as_mut().map_or(Ok(()), |video| video.close(events))?;
+        audio.as_mut().map_or(Ok(()), |audio| audio.close(events))
     }
 }
 
@@ -331,83 +235,4 @@ impl Table {
             }
         }
     }
-}
-
-impl Video {
-    fn new(pid: u16, bytes_max: usize) -> Self {
-        Self {
-            pid,
-            counter: Counter::default(),
-            assembler: Assembler::new(bytes_max),
-            reader: H264::default(),
-            last: None,
-        }
-    }
-}
-
-impl Sound {
-    fn new(stream: &Stream, bytes_max: usize) -> Self {
-        let reader = if stream.codec == Codec::Latm { Audio::latm() } else { Audio::adts() };
-        Self { pid: stream.pid, counter: Counter::default(), assembler: Assembler::new(bytes_max), reader }
-    }
-}
-
-/// The pictures of a packet. Only the first has a time of its own; others of the same packet follow at the distance of
-/// those before.
-fn pictures(
-    pes: Result<Pes, Damaged>,
-    reader: &mut H264,
-    last: &mut Option<(u64, i64)>,
-    events: &mut VecDeque<IngestEvent>,
-) -> Result<(), UnsupportedMedia> {
-    let Ok(pes) = pes else {
-        telemetry::dropped("ts_loss");
-        events.push_back(IngestEvent::Lost { frames: 1, reason: LostReason::Damaged });
-        return Ok(());
-    };
-    let (Some(pts), Some(dts)) = (pes.pts, pes.dts) else {
-        telemetry::dropped("no_time");
-        return Ok(());
-    };
-    let composition = difference(pts, dts);
-    let distance = last.map_or(PICTURE_TICKS, |(before, distance)| match difference(dts, before) {
-        ticks @ 1..=90_000 => ticks,
-        _ => distance,
-    });
-    let mut dts = dts as i64;
-    *last = Some((dts as u64, distance));
-    reader.read(&pes.data, |picture| {
-        if let Some(params) = picture.params {
-            events.push_back(IngestEvent::VideoConfig(params));
-        }
-        let (kind, keyframe, data) = (TrackKind::Video, picture.keyframe, picture.data);
-        events.push_back(IngestEvent::Frame(Frame { kind, dts, pts: dts + composition, keyframe, data }));
-        dts += distance;
-    })
-}
-
-fn sounds(
-    pes: Result<Pes, Damaged>,
-    reader: &mut Audio,
-    events: &mut VecDeque<IngestEvent>,
-) -> Result<(), UnsupportedMedia> {
-    let Ok(pes) = pes else {
-        telemetry::dropped("ts_loss");
-        reader.lost();
-        return Ok(());
-    };
-    reader.read(&pes, |sound| {
-        if let Some(params) = sound.params {
-            events.push_back(IngestEvent::AudioConfig(params));
-        }
-        let time = sound.time as i64;
-        let frame = Frame { kind: TrackKind::Audio, dts: time, pts: time, keyframe: true, data: sound.data };
-        events.push_back(IngestEvent::Frame(frame));
-    })
-}
-
-/// How far `one` is behind `other` on a counter of 33 bits.
-fn difference(one: u64, other: u64) -> i64 {
-    let shift = 64 - TIME_BITS;
-    (one.wrapping_sub(other) << shift) as i64 >> shift
 }
