@@ -14,7 +14,7 @@ use super::packet::{Data, Parity};
 
 /// What sender and receiver both know. Neither `Debug` nor an error shows it.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Passphrase(Secret);
+pub struct Passphrase(String);
 
 /// A passphrase of the wrong length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -28,12 +28,14 @@ impl Passphrase {
         if !(10..=79).contains(&text.len()) {
             return Err(error);
         }
-        Secret::try_from(text.to_owned()).map(Self).map_err(|_| error)
+        // So that opening keys cannot fail for the passphrase's own sake.
+        Secret::try_from(text.to_owned()).map_err(|_| error)?;
+        Ok(Self(text.to_owned()))
     }
 
     /// The text itself, for srt-tokio alone.
-    pub(super) fn expose(&self) -> String {
-        self.0.to_string()
+    pub(super) fn expose(&self) -> &str {
+        &self.0
     }
 }
 
@@ -76,9 +78,10 @@ impl Keys {
         if *message == self.message {
             return Ok(());
         }
-        let Some(Passphrase(secret)) = &self.passphrase else { return Err(Reject::Unsecure) };
+        let Some(Passphrase(text)) = &self.passphrase else { return Err(Reject::Unsecure) };
+        let secret = Secret::try_from(text.clone()).map_err(|_| Reject::BadSecret)?;
         let (material, key_size) = read(message).ok_or(Reject::Crypto)?;
-        let settings = KeySettings { key_size, passphrase: secret.clone() };
+        let settings = KeySettings { key_size, passphrase: secret };
         let keys = StreamEncryptionKeys::unwrap_from(&settings, &material).map_err(|_| Reject::BadSecret)?;
         if material.key_flags.contains(KeyFlags::EVEN) {
             self.even = Some(keys.clone());
