@@ -71,6 +71,16 @@ fn two_listeners_on_one_port_are_refused() {
 }
 
 #[test]
+fn settings_of_srt_are_checked_and_its_secrets_not_shown() {
+    let shown = refusal(&format!(
+        "[srt]\nlisten = \"here\"\nlatency_ms = 5\nsrt_passphrase = \"hidden\"\n{CHANNEL}srt_latency_ms = 9000\n\
+         srt_passphrase = \"hidden-too\"\nsrt_pull = \"http://media.example/hidden\"\n"
+    ));
+    assert!(!shown.contains("hidden"), "{shown}");
+    insta::assert_snapshot!(shown);
+}
+
+#[test]
 fn a_certificate_needs_its_key() {
     insta::assert_snapshot!(refusal(&format!(
         "[rtmp.tls]\nlisten = \"127.0.0.1:1936\"\ncert = \"gone.pem\"\n{CHANNEL}"

@@ -80,7 +80,7 @@ impl Assembler {
 }
 
 fn read(mut bytes: Vec<u8>) -> Option<Pes> {
-    if bytes.get(..3)? != [0, 0, 1] || bytes.len() < HEAD_BYTES + 3 {
+    if bytes.get(..3)? != [0, 0, 1] || bytes.len() < HEAD_BYTES {
         return None;
     }
     let announced = usize::from(u16::from_be_bytes([bytes[4], bytes[5]]));
@@ -90,8 +90,9 @@ fn read(mut bytes: Vec<u8>) -> Option<Pes> {
         }
         bytes.truncate(HEAD_BYTES + announced);
     }
-    let flags = bytes[7] >> 6;
-    let header = HEAD_BYTES + 3 + usize::from(bytes[8]);
+    let &[_, flags, header_bytes] = bytes.get(HEAD_BYTES..)?.first_chunk()?;
+    let flags = flags >> 6;
+    let header = HEAD_BYTES + 3 + usize::from(header_bytes);
     let times = bytes.get(HEAD_BYTES + 3..header)?;
     let pts = if flags & 0b10 != 0 { Some(time(times)?) } else { None };
     let dts = if flags == 0b11 { Some(time(times.get(5..)?)?) } else { pts };
@@ -160,6 +161,9 @@ pub(super) mod tests {
         assert_eq!(all(&[(&whole[..20], true)]), [Err(Damaged)]);
         assert_eq!(all(&[(&pes(0xe0, 2, 1, &[0; 900], false), true), (&[0; 900], false)]), [Err(Damaged)]);
         assert_eq!(all(&[(b"no start code", true)]), [Err(Damaged)]);
+        for announced in 0..3 {
+            assert_eq!(all(&[(&[0, 0, 1, 0xe0, 0, announced, 0x80, 0xc0, 10][..], true)]), [Err(Damaged)]);
+        }
     }
 
     proptest! {
