@@ -13,8 +13,9 @@ const PLAYS_WITHIN: Duration = Duration::from_secs(40);
 const JUDGED_S: f64 = 12.0;
 /// What is aimed at is 2.2 s on a machine with nothing else to do; this one runs other tests.
 const LATENCY_MS_MAX: f64 = 6000.0;
-/// video.js stands still once for some ten seconds after it began and stays as late as that; why is not known.
-const LATENCY_MS_MAX_VIDEOJS: f64 = 20_000.0;
+/// video.js stands still at times for a second or two after it began, and stays as late as that: it appends its
+/// initialization section twice, and the browser drops what follows up to the next keyframe.
+const LATENCY_MS_MAX_VIDEOJS: f64 = 10_000.0;
 
 async fn plays_with_parts(engine: &str, latency_ms_max: f64) -> Result<()> {
     let config = Config { segment_ms: 2000, log_level: "debug", ..Config::default() };
