@@ -2,8 +2,10 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 use weir_media::SourceClock;
 
 use crate::feed::{self, Feed};
@@ -127,12 +129,39 @@ pub struct PublishRequest {
     pub key: StreamKey,
     /// What it says of itself.
     pub encoder: Encoder,
-    pub(crate) answer: oneshot::Sender<Answer>,
+    answer: oneshot::Sender<Answer>,
+}
+
+/// An encoder as its session knows it, on the way to become a [`PublishRequest`].
+pub(crate) struct Asking {
+    pub peer: SocketAddr,
+    pub protocol: Protocol,
+    pub app: &'static str,
+    pub key: StreamKey,
+    pub encoder: Encoder,
+}
+
+impl Asking {
+    /// Has the owner of the stream key decide, `within` a time that the encoder will wait.
+    pub async fn ask(self, requests: &mpsc::Sender<PublishRequest>, within: Duration) -> Result<Box<Feed>, Refusal> {
+        let unavailable = |sentence: &str| Refusal::Unavailable(sentence.to_owned());
+        let Self { peer, protocol, app, key, encoder } = self;
+        let (answer, answered) = oneshot::channel();
+        let request = PublishRequest { peer, protocol, app: app.to_owned(), key, encoder, answer };
+        if requests.try_send(request).is_err() {
+            return Err(unavailable("the server is too busy to take a stream, try again"));
+        }
+        match timeout(within, answered).await {
+            Ok(Ok(Answer::Accepted(feed))) => Ok(feed),
+            Ok(Ok(Answer::Refused(refusal))) => Err(refusal),
+            Ok(Err(_)) | Err(_) => Err(unavailable("the server cannot take a stream now, try again")),
+        }
+    }
 }
 
 /// What became of a [`PublishRequest`].
 #[derive(Debug)]
-pub(crate) enum Answer {
+enum Answer {
     Accepted(Box<Feed>),
     Refused(Refusal),
 }

@@ -8,7 +8,7 @@ use bytes::BytesMut;
 use metrics::Counter;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
 use weir_media::TrackKind;
@@ -18,9 +18,9 @@ use super::session::{Output, Session};
 use super::stop::Stop;
 use super::{APP, Limits};
 use crate::feed::Feed;
-use crate::publication::Answer;
+use crate::publication::Asking;
 use crate::shutdown::stopped;
-use crate::{CloseReason, Encoder, EndReason, IngestEvent, Protocol, PublishRequest, Refusal, StreamKey, telemetry};
+use crate::{CloseReason, Encoder, EndReason, IngestEvent, Protocol, PublishRequest, StreamKey, telemetry};
 
 /// Bytes asked of the socket at once: some milliseconds of a fast stream, and small beside 100 connections.
 const READ_BYTES: usize = 16 << 10;
@@ -148,28 +148,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Has the owner of the stream key decide.
     async fn ask(&mut self, key: StreamKey, encoder: Encoder) -> Result<Box<Feed>, Stop> {
-        let unavailable = |sentence: &str| Stop::Refused(Refusal::Unavailable(sentence.to_owned()));
-        let (answer, answered) = oneshot::channel();
-        let (peer, protocol) = (self.peer, self.protocol);
         let flash_ver = encoder.flash_ver.clone();
-        let request = PublishRequest { peer, protocol, app: APP.to_owned(), key, encoder, answer };
-        if self.context.requests.try_send(request).is_err() {
-            return Err(unavailable("the server is too busy to take a stream, try again"));
-        }
-        match timeout(self.context.limits.answer_timeout, answered).await {
-            Ok(Ok(Answer::Accepted(feed))) => {
-                tracing::info!(encoder = flash_ver, "publish accepted");
-                let started = self.session.accept();
-                match self.write(&started).await {
-                    Ok(()) => Ok(feed),
-                    Err(stop) => {
-                        feed.end(EndReason::Disconnected);
-                        Err(stop)
-                    }
-                }
+        let asking = Asking { peer: self.peer, protocol: self.protocol, app: APP, key, encoder };
+        let answer = asking.ask(&self.context.requests, self.context.limits.answer_timeout).await;
+        let feed = answer.map_err(Stop::Refused)?;
+        tracing::info!(encoder = flash_ver, "publish accepted");
+        let started = self.session.accept();
+        match self.write(&started).await {
+            Ok(()) => Ok(feed),
+            Err(stop) => {
+                feed.end(EndReason::Disconnected);
+                Err(stop)
             }
-            Ok(Ok(Answer::Refused(refusal))) => Err(Stop::Refused(refusal)),
-            Ok(Err(_)) | Err(_) => Err(unavailable("the server cannot take a stream now, try again")),
         }
     }
 

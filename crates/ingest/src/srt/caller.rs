@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::net::UdpSocket;
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+use tokio::time::{MissedTickBehavior, interval};
 
+use super::NO_APP;
 use super::clock::Micros;
 use super::crypto::{Keys, Passphrase};
 use super::handshake::{Acceptance, Answer as Reply, Handshake};
@@ -18,7 +19,7 @@ use super::packet::{DATAGRAM_BYTES_MAX, Datagram, Packet, Writer};
 use super::refusals::Refusals;
 use super::session::{Output, Session, TICK, Terms};
 use crate::feed::Feed;
-use crate::publication::Answer;
+use crate::publication::Asking;
 use crate::shutdown::stopped;
 use crate::ts::Demux;
 use crate::{
@@ -138,7 +139,9 @@ impl Caller {
         let latency = access.latency.max(Duration::from_millis(hello.send_ms.into())).min(LATENCY_MAX);
         let latency_ms = u16::try_from(latency.as_millis()).unwrap_or(u16::MAX);
         let encoder = Encoder { flash_ver: format!("SRT {}", hello.version_text()), four_ccs: Vec::new() };
-        let feed = self.ask(key, encoder).await.map_err(|refusal| Denied::from(&refusal))?;
+        let asking = Asking { peer: self.peer, protocol: Protocol::Srt, app: NO_APP, key, encoder };
+        let answer = asking.ask(&self.context.requests, self.context.limits.answer_timeout).await;
+        let feed = answer.map_err(|refusal| Denied::from(&refusal))?;
         tracing::info!(library = hello.version_text(), latency_ms, encrypts, "publish accepted");
         let fields = self.reply().acceptance(&Acceptance {
             socket: self.socket,
@@ -159,22 +162,6 @@ impl Caller {
             keys,
         });
         Ok(Accepted { feed: *feed, session, reply })
-    }
-
-    /// Has the owner of the key decide.
-    async fn ask(&self, key: StreamKey, encoder: Encoder) -> Result<Box<Feed>, Refusal> {
-        let unavailable = |sentence: &str| Refusal::Unavailable(sentence.to_owned());
-        let (answer, answered) = oneshot::channel();
-        let request =
-            PublishRequest { peer: self.peer, protocol: Protocol::Srt, app: String::new(), key, encoder, answer };
-        if self.context.requests.try_send(request).is_err() {
-            return Err(unavailable("the server is too busy to take a stream, try again"));
-        }
-        match timeout(self.context.limits.answer_timeout, answered).await {
-            Ok(Ok(Answer::Accepted(feed))) => Ok(feed),
-            Ok(Ok(Answer::Refused(refusal))) => Err(refusal),
-            Ok(Err(_)) | Err(_) => Err(unavailable("the server cannot take a stream now, try again")),
-        }
     }
 
     async fn run(mut self, accepted: Accepted) {

@@ -35,3 +35,6 @@ pub use packet::Datagram;
 pub use pull::{SrtPull, pull};
 pub use server::{SrtConfig, SrtServer};
 pub use stream_id::{StreamIdError, key as stream_key};
+
+/// SRT has nothing beside the key.
+const NO_APP: &str = "";

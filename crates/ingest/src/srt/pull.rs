@@ -2,20 +2,20 @@
 //! happens in tasks of its own and ends one connection at most.
 
 use std::io;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use srt_tokio::SrtSocket;
 use tokio::net::lookup_host;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 
+use super::NO_APP;
 use super::crypto::Passphrase;
 use super::limits::SrtLimits;
 use super::media::Media;
 use crate::feed::Feed;
-use crate::publication::Answer;
+use crate::publication::Asking;
 use crate::shutdown::stopped;
 use crate::ts::Demux;
 use crate::{CloseReason, Encoder, EndReason, Protocol, PublishRequest, StreamKey};
@@ -89,23 +89,12 @@ async fn connect(source: &SrtPull, requests: &mpsc::Sender<PublishRequest>) -> R
     }
     let calling = builder.call(peer, source.stream_id.as_deref());
     let socket = timeout(CONNECT_TIMEOUT, calling).await.map_err(|_| Failed::Timeout)??;
-    let feed = ask(source, peer, requests).await?;
+    let encoder = Encoder { flash_ver: "SRT listener".to_owned(), four_ccs: Vec::new() };
+    let asking = Asking { peer, protocol: Protocol::Srt, app: NO_APP, key: source.key.clone(), encoder };
+    let answer = asking.ask(requests, SrtLimits::default().answer_timeout).await;
+    let feed = answer.map_err(|refusal| Failed::Refused(refusal.sentence().to_owned()))?;
     tracing::info!(listener = source.address, "stream from the SRT listener taken");
     Ok((socket, feed))
-}
-
-async fn ask(source: &SrtPull, peer: SocketAddr, requests: &mpsc::Sender<PublishRequest>) -> Result<Box<Feed>, Failed> {
-    let refused = |sentence: &str| Failed::Refused(sentence.to_owned());
-    let (answer, answered) = oneshot::channel();
-    let encoder = Encoder { flash_ver: "SRT listener".to_owned(), four_ccs: Vec::new() };
-    let key = source.key.clone();
-    let request = PublishRequest { peer, protocol: Protocol::Srt, app: String::new(), key, encoder, answer };
-    requests.send(request).await.map_err(|_| refused("the server is stopping"))?;
-    match answered.await {
-        Ok(Answer::Accepted(feed)) => Ok(feed),
-        Ok(Answer::Refused(refusal)) => Err(refused(refusal.sentence())),
-        Err(_) => Err(refused("the channel does not answer")),
-    }
 }
 
 /// Hands on media until something ends it; what that was.
