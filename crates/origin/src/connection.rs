@@ -246,7 +246,7 @@ mod tests {
         };
         let edge = Edge { next_msn: 10, parts: 0, last_parts: 0, target_duration_s: 2, part: None };
         let (renditions, published_at) = (vec![rendition], std::time::Instant::now());
-        let snapshot = Snapshot { multivariant: playlist, renditions, edge, published_at, ended: false };
+        let snapshot = Snapshot { multivariant: playlist, renditions, edge, published_at, ended: false, private: false };
         let (publish, source) = watch::channel(Some(Arc::new(snapshot)));
         let directory = Directory::new();
         directory.insert("a", source);

@@ -161,7 +161,7 @@ impl Packager {
         self.multivariant = Some(multivariant.clone());
         let renditions = self.window.order.iter().filter_map(|&track| self.rendition(track)).collect();
         let (edge, ended) = (self.edge(), self.window.ended);
-        Some(Arc::new(Snapshot { multivariant, renditions, edge, published_at: now, ended }))
+        Some(Arc::new(Snapshot { multivariant, renditions, edge, published_at: now, ended, private: false }))
     }
 
     fn rendition(&self, track: usize) -> Option<RenditionSnapshot> {

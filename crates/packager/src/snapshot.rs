@@ -19,6 +19,8 @@ pub struct Snapshot {
     pub published_at: Instant,
     /// Whether the playlists carry ENDLIST.
     pub ended: bool,
+    /// Whether only those may see it who check the signal before it goes on air.
+    pub private: bool,
 }
 
 /// How far the playlists of a presentation reach, which is the same for all of its renditions: what a blocking

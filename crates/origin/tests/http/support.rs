@@ -111,6 +111,7 @@ pub fn snapshot() -> Snapshot {
         edge: EDGE,
         published_at: Instant::now(),
         ended: false,
+        private: false,
     }
 }
 

@@ -1,0 +1,1 @@
+//! Runs events: rules, store, broadcasts and what the public sees, joined.

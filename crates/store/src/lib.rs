@@ -1,0 +1,1 @@
+//! What weir remembers: events, credentials, tokens and what is to be told, in SQLite or PostgreSQL.
