@@ -4,7 +4,7 @@
 //! very address that was judged is the one connected to; each redirect is a new URL and judged like the first. One
 //! exchange is one connection (`connect`, `exchange`): nothing is pooled, so nothing outlives a judgement.
 //!
-//! [`Client::post_json`] delivers a webhook.
+//! [`Client::post_json`] delivers a webhook, which [`sign`] signs.
 
 mod address;
 mod client;
@@ -17,6 +17,7 @@ mod limits;
 #[cfg(test)]
 mod refusal_tests;
 mod resolve;
+mod sign;
 mod target;
 #[cfg(test)]
 mod test_server;
@@ -24,4 +25,5 @@ mod test_server;
 pub use address::{AddressClass, Policy};
 pub use client::{Client, Delivered};
 pub use error::{OutboundError, SetupError};
+pub use sign::sign;
 pub use target::parse_url;
