@@ -14,7 +14,7 @@ pub async fn run(latency_ms: u64) -> Result<()> {
     let config = SrtConfig {
         listen: "127.0.0.1:0".parse()?,
         limits: SrtLimits::default(),
-        lookup: Arc::new(move |_| Some(access.clone())),
+        lookup: Arc::new(move |_, _| Ok(access.clone())),
     };
     let server = SrtServer::bind(config).await?;
     println!("listening {}", server.local_addr());

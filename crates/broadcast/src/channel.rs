@@ -16,9 +16,10 @@ use crate::backoff::Backoff;
 use crate::files::ChannelFiles;
 use crate::life::{Answer, Due, Life, Stage};
 use crate::position::PositionFile;
-use crate::settings::{ChannelSpec, OnShutdown, Settings};
+use crate::settings::{ChannelSpec, Lasting, OnShutdown, Settings};
 use crate::show::{Failed, Show};
 use crate::source::{Feed, Source};
+use crate::status::{self, Publisher, Status};
 use crate::wall::wall_ms;
 
 /// How often deadlines are looked at and gauges are set. Everything it decides is measured in seconds.
@@ -32,6 +33,26 @@ const OVERDUE_MARGIN: Duration = Duration::from_millis(500);
 /// How long ended playlists stay to be seen, so that every player learns of the end and can play it out.
 const ENDED_KEPT: Duration = Duration::from_secs(600);
 
+/// What is wanted of the channel of an event.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Wish {
+    /// It is to go on air.
+    pub public: bool,
+    /// It is over.
+    pub over: bool,
+}
+
+/// What outlives the task of a channel: where it shows what it has, and where it is told what to do.
+#[derive(Clone)]
+pub struct Outside {
+    /// What players see.
+    pub snapshots: Arc<watch::Sender<Option<Arc<Snapshot>>>>,
+    /// What those see who watch over it.
+    pub status: Arc<watch::Sender<Status>>,
+    /// What is wanted of it.
+    pub wish: watch::Receiver<Wish>,
+}
+
 /// The state of one channel, owned by its task.
 pub struct Channel {
     spec: ChannelSpec,
@@ -42,7 +63,7 @@ pub struct Channel {
     show: Option<Show>,
     backoff: Backoff,
     ended: Option<Instant>,
-    snapshots: Arc<watch::Sender<Option<Arc<Snapshot>>>>,
+    outside: Outside,
 }
 
 impl Channel {
@@ -50,12 +71,16 @@ impl Channel {
     pub fn open(
         spec: ChannelSpec,
         settings: Arc<Settings>,
-        snapshots: Arc<watch::Sender<Option<Arc<Snapshot>>>>,
+        outside: Outside,
     ) -> io::Result<Self> {
-        let files = ChannelFiles::open(&settings.state_dir, &spec.name)?;
+        let (folder, reconnect_window) = match spec.lasting {
+            Lasting::Standing => (&settings.state_dir, Some(settings.reconnect_window)),
+            Lasting::Event => (&settings.events_dir, None),
+        };
+        let files = ChannelFiles::open(folder, &spec.name)?;
         let resumed = files.take_window(settings.packager, &session_id())?;
         let mut channel = Self {
-            life: Life::new(settings.reconnect_window, resumed.as_ref().map(|_| Instant::now())),
+            life: Life::new(reconnect_window, resumed.as_ref().map(|_| Instant::now())),
             source: None,
             show: None,
             backoff: Backoff::default(),
@@ -63,8 +88,9 @@ impl Channel {
             spec,
             settings,
             files,
-            snapshots,
+            outside,
         };
+        channel.told(|status| *status = Status::default());
         if let Some(packager) = resumed {
             info!(channel = channel.spec.name, "playlists of the earlier run go on");
             channel.show = Some(channel.new_show(packager, channel.files.position()?));
@@ -72,9 +98,12 @@ impl Channel {
         Ok(channel)
     }
 
-    /// Runs until `stop` turns true, then closes as configured.
-    pub async fn run(mut self, mut requests: mpsc::Receiver<PublishRequest>, mut stop: watch::Receiver<bool>) {
+    /// Runs until `stop` turns true, then closes as configured; or, where it lasts as long as an event, until that is
+    /// over and viewers have had time to learn of it. Answers whether it is over for good.
+    pub async fn run(mut self, mut requests: mpsc::Receiver<PublishRequest>, mut stop: watch::Receiver<bool>) -> bool {
         let mut tick = tokio::time::interval(TICK);
+        let mut wish = self.outside.wish.clone();
+        wish.mark_changed();
         if let Some(show) = &mut self.show {
             show.publish().await;
         }
@@ -83,13 +112,40 @@ impl Channel {
                 // In this order: an encoder that comes back at once must not find its own end still unread.
                 biased;
                 _ = stop.changed() => break,
+                Ok(()) = wish.changed() => self.wished().await,
                 _ = tick.tick() => self.tick(Instant::now()).await,
                 event = next_event(&mut self.source) => self.ingested(event),
                 Some(request) = requests.recv() => self.publish(request),
                 output = next_output(&mut self.show) => self.laddered(output).await,
             }
+            if self.is_over() {
+                return true;
+            }
         }
         self.stop().await;
+        false
+    }
+
+    /// Somebody wants something of an event's channel. Doing it twice does no harm.
+    async fn wished(&mut self) {
+        let Wish { public, over } = *self.outside.wish.borrow();
+        if over && self.ended.is_none() {
+            info!(channel = self.spec.name, "the event is over: the playlists end");
+            self.close_feed();
+            if let Some(source) = self.source.take() {
+                source.publication.close(CloseReason::Stopped);
+            }
+            self.told(|status| *status = Status::default());
+            self.end_show().await;
+            self.ended = Some(Instant::now());
+        } else if public && let Some(show) = &mut self.show {
+            show.open_to_public();
+        }
+    }
+
+    /// Whether an event's channel has nothing left to do: it is over, and its end was there to be seen.
+    fn is_over(&self) -> bool {
+        self.outside.wish.borrow().over && self.ended.is_none() && self.show.is_none()
     }
 
     fn publish(&mut self, request: PublishRequest) {
@@ -109,6 +165,10 @@ impl Channel {
             Answer::Accept => info!(channel, %peer, "publisher connected"),
         }
         self.ended = None;
+        let (peer, protocol, encoder) = (request.peer, request.protocol, request.encoder.flash_ver.clone());
+        self.told(|status| {
+            (status.publisher, status.silent) = (Some(Publisher { peer, protocol, encoder }), false);
+        });
         let clock = request.protocol.clock();
         self.source = Some(Source::new(request.accept(), clock));
         counter!("weir_publishers_total", "channel" => self.spec.name.clone()).increment(1);
@@ -116,7 +176,7 @@ impl Channel {
 
     fn new_show(&self, packager: Packager, position: PositionFile) -> Show {
         let segment_ms = self.settings.packager.segment_ms();
-        Show::new(&self.spec.name, packager, segment_ms, position, self.snapshots.clone())
+        Show::new(&self.spec.name, packager, segment_ms, position, self.outside.snapshots.clone())
     }
 
     async fn laddered(&mut self, output: Result<weir_ladder::Output, weir_ladder::WorkerFailure>) {
@@ -126,6 +186,10 @@ impl Channel {
             let channel = self.spec.name.clone();
             error!(channel, error = %failure, ?wait, "ladder worker failed; it is restarted at the next keyframe");
             counter!("weir_ladder_failures_total", "channel" => channel, "reason" => failure.label()).increment(1);
+            if !wait.is_zero() {
+                let sentence = format!("encoding fails again and again: {failure}");
+                self.told(|status| drop(status.findings.insert(status::LADDER_FAILING, sentence)));
+            }
             self.close_feed();
         }
     }
@@ -134,6 +198,10 @@ impl Channel {
         match self.life.tick(now) {
             Some(Due::Silent) => {
                 warn!(channel = self.spec.name, "publisher is connected but sends nothing");
+                self.told(|status| {
+                    status.silent = true;
+                    status.findings.insert(status::SILENT, "the encoder is connected and sends nothing".to_owned());
+                });
                 self.close_feed();
             }
             Some(Due::Expired) => {
@@ -149,11 +217,14 @@ impl Channel {
         self.fill_gap().await;
         if self.source.as_mut().is_some_and(|source| source.is_pictureless(now)) {
             warn!(channel = self.spec.name, "publisher is connected but has sent no picture to begin with");
+            let sentence = "the encoder is connected and has sent no picture to begin with".to_owned();
+            self.told(|status| drop(status.findings.insert(status::NO_PICTURE, sentence)));
         }
         if self.ended.is_some_and(|ended| now.duration_since(ended) >= ENDED_KEPT) {
             self.ended = None;
-            self.snapshots.send_replace(None);
+            self.outside.snapshots.send_replace(None);
         }
+        self.tell_shown();
         self.report(now);
     }
 
@@ -196,6 +267,22 @@ impl Channel {
         }
     }
 
+    /// Says what players can see by now.
+    fn tell_shown(&self) {
+        let seen = self.outside.snapshots.borrow().as_ref().map(|snapshot| (!snapshot.ended, !snapshot.private));
+        let (playable, public) = seen.unwrap_or_default();
+        self.told(|status| (status.playable, status.public) = (playable, playable && public));
+    }
+
+    /// Changes what those see who watch over the channel; they are woken where it is another thing then.
+    fn told(&self, change: impl FnOnce(&mut Status)) {
+        self.outside.status.send_if_modified(|status| {
+            let before = status.clone();
+            change(status);
+            *status != before
+        });
+    }
+
     async fn end_show(&mut self) {
         if let Some(mut show) = self.show.take() {
             show.end().await;
@@ -219,9 +306,10 @@ impl Channel {
         if tokio::time::timeout(DRAIN_MAX, drain).await.is_err() {
             warn!(channel = self.spec.name, "a ladder worker did not drain in time and is cut short");
         }
-        match self.settings.on_shutdown {
-            OnShutdown::End => show.end().await,
-            OnShutdown::Resume => {
+        match (self.spec.lasting, self.settings.on_shutdown) {
+            (Lasting::Standing, OnShutdown::End) => show.end().await,
+            // An event goes on in the next run whatever becomes of standing channels.
+            (Lasting::Event, _) | (Lasting::Standing, OnShutdown::Resume) => {
                 let kept = match show.suspend().await {
                     Ok(packager) => self.files.keep_window(packager).await,
                     Err(e) => Err(e),

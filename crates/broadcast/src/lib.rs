@@ -17,9 +17,12 @@ mod settings;
 mod show;
 mod source;
 mod stages;
+mod status;
 mod timeline;
 mod wall;
+mod wrong_keys;
 
-pub use channels::{Channels, OpenError, describe_metrics};
-pub use gate::Gate;
-pub use settings::{ChannelSpec, OnShutdown, Settings};
+pub use channels::{Channels, ChannelsHandle, OpenError, Opened, Order, Wish, describe_metrics, remove_past_events};
+pub use gate::{Door, Entrance, Gate, KeyDigest, Way};
+pub use settings::{ChannelSpec, Lasting, OnShutdown, Settings};
+pub use status::{Measured, Publisher, Status};

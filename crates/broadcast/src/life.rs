@@ -50,12 +50,13 @@ pub enum Due {
 #[derive(Debug)]
 pub struct Life {
     stage: Stage,
-    reconnect_window: Duration,
+    reconnect_window: Option<Duration>,
 }
 
 impl Life {
-    /// A channel that is off; or away since `resumed`, when it carries on playlists of an earlier run.
-    pub fn new(reconnect_window: Duration, resumed: Option<Instant>) -> Self {
+    /// A channel that is off; or away since `resumed`, when it carries on playlists of an earlier run. Without a
+    /// window somebody else decides when the wait for a publisher is over.
+    pub fn new(reconnect_window: Option<Duration>, resumed: Option<Instant>) -> Self {
         let stage = resumed.map_or(Stage::Off, |since| Stage::Away { since });
         Self { stage, reconnect_window }
     }
@@ -76,11 +77,11 @@ impl Life {
         answer
     }
 
-    /// A frame came.
-    pub fn media(&mut self, now: Instant) {
-        if let Stage::On { last_media, silent } = &mut self.stage {
-            (*last_media, *silent) = (now, false);
-        }
+    /// A frame came. Answers whether that ends a silence.
+    pub fn media(&mut self, now: Instant) -> bool {
+        let Stage::On { last_media, silent } = &mut self.stage else { return false };
+        *last_media = now;
+        std::mem::take(silent)
     }
 
     /// The publisher's session ended. What was never anything to watch (`nothing_shown`) is over at once.
@@ -94,7 +95,7 @@ impl Life {
     pub fn tick(&mut self, now: Instant) -> Option<Due> {
         match &mut self.stage {
             Stage::On { last_media: since, .. } | Stage::Away { since }
-                if now.duration_since(*since) >= self.reconnect_window =>
+                if self.reconnect_window.is_some_and(|window| now.duration_since(*since) >= window) =>
             {
                 self.stage = Stage::Off;
                 Some(Due::Expired)
@@ -112,7 +113,7 @@ impl Life {
 mod tests {
     use super::*;
 
-    const WINDOW: Duration = Duration::from_secs(300);
+    const WINDOW: Option<Duration> = Some(Duration::from_secs(300));
 
     fn on_air() -> (Life, Instant) {
         let (mut life, now) = (Life::new(WINDOW, None), Instant::now());
@@ -188,5 +189,14 @@ mod tests {
         let mut life = Life::new(WINDOW, Some(now));
         assert_eq!(life.tick(after(now, 299_999)), None);
         assert_eq!(life.tick(after(now, 300_000)), Some(Due::Expired));
+    }
+
+    #[test]
+    fn without_a_window_the_wait_has_no_end() {
+        let (mut life, now) = (Life::new(None, None), Instant::now());
+        life.publish(now);
+        life.left(after(now, 10), false);
+        assert_eq!(life.tick(after(now, 86_400_000)), None);
+        assert_eq!(life.publish(after(now, 86_400_000)), Answer::Accept);
     }
 }

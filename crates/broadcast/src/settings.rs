@@ -1,6 +1,5 @@
 //! What the daemon's configuration says to the broadcasts.
 
-use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,8 +9,10 @@ use weir_packager::Config as PackagerConfig;
 /// What holds for every channel.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Where sequence numbers and windows are kept; made when missing.
+    /// Where sequence numbers and windows of standing channels are kept; made when missing.
     pub state_dir: PathBuf,
+    /// Where those of events are kept, for as long as the event lasts; made when missing.
+    pub events_dir: PathBuf,
     /// Rungs that a ladder may have, best first.
     pub rungs: Vec<RungSpec>,
     /// The x264 preset.
@@ -38,18 +39,21 @@ pub enum OnShutdown {
 }
 
 /// One channel.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct ChannelSpec {
     /// Its name in playback URLs, logs and metrics.
     pub name: String,
     /// What its encoder is said to send.
     pub input: DeclaredInput,
-    /// The secret that opens it.
-    pub key: Vec<u8>,
+    /// How long there is a channel.
+    pub lasting: Lasting,
 }
 
-impl fmt::Debug for ChannelSpec {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ChannelSpec").field("name", &self.name).field("input", &self.input).finish_non_exhaustive()
-    }
+/// How long there is a channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lasting {
+    /// For good: it is on whenever its encoder is, for everybody, and its playlists end when that stays away.
+    Standing,
+    /// For one event: in private until that goes on air, and until somebody says that it is over.
+    Event,
 }

@@ -10,6 +10,7 @@ use weir_media::{AudioParams, Frame, FrameRate, MEDIA_HZ, SourceClock, TrackKind
 use weir_packager::{Epoch, RenditionSpec, SegmentGrid};
 
 use crate::settings::{ChannelSpec, Settings};
+use crate::status::Measured;
 use crate::timeline::Timeline;
 
 /// How many frames may wait for the frame rate to be found: some seconds of picture and sound.
@@ -63,6 +64,10 @@ pub struct Opened {
     pub worker: Worker,
     /// What the packager has to know of it.
     pub epoch: Epoch,
+    /// What was measured.
+    pub measured: Measured,
+    /// How it differs from what was declared, if it does.
+    pub mismatch: Option<String>,
 }
 
 impl Source {
@@ -128,9 +133,17 @@ impl Opening {
             rungs = rungs.join(", "),
             "input measured, ladder starts"
         );
-        if let Some(mismatch) = &plan.mismatch {
+        let mismatch = plan.mismatch.as_ref().map(ToString::to_string);
+        if let Some(mismatch) = &mismatch {
             tracing::warn!(channel = channel.name, "{mismatch}");
         }
+        let measured = Measured {
+            width: video.sps.width,
+            height: video.sps.height,
+            frame_rate: rate,
+            audio: audio.as_ref().map(describe_audio),
+            rungs: plan.rungs.iter().map(|rung| rung.name.clone()).collect(),
+        };
         let mut renditions: Vec<RenditionSpec> =
             plan.rungs.iter().map(|rung| RenditionSpec { name: rung.name.clone(), kind: TrackKind::Video }).collect();
         renditions.push(RenditionSpec { name: "audio".to_owned(), kind: TrackKind::Audio });
@@ -143,7 +156,7 @@ impl Opening {
         for frame in self.frames {
             self.worker.send(frame);
         }
-        Opened { worker: self.worker, epoch }
+        Opened { worker: self.worker, epoch, measured, mismatch }
     }
 }
 

@@ -92,6 +92,8 @@ pub enum Refusal {
     WrongKey,
     /// Another encoder is sending under this key.
     KeyInUse,
+    /// The key is known, and does not let this encoder in: for the reason in the sentence, which its user gets to read.
+    Closed(String),
     /// Not now, for the reason in the sentence, which the encoder's user gets to read.
     Unavailable(String),
 }
@@ -102,6 +104,7 @@ impl Refusal {
         match self {
             Self::WrongKey => "wrong_key",
             Self::KeyInUse => "key_in_use",
+            Self::Closed(_) => "key_closed",
             Self::Unavailable(_) => "unavailable",
         }
     }
@@ -111,7 +114,7 @@ impl Refusal {
         match self {
             Self::WrongKey => "the stream key is wrong",
             Self::KeyInUse => "another encoder is sending with this stream key",
-            Self::Unavailable(sentence) => sentence,
+            Self::Closed(sentence) | Self::Unavailable(sentence) => sentence,
         }
     }
 }

@@ -11,7 +11,8 @@ use weir_media::{Frame, FrameRate};
 use weir_packager::Packager;
 
 use super::{Channel, session_id};
-use crate::link;
+use crate::settings::Lasting;
+use crate::{link, status};
 use crate::show::Show;
 use crate::source::{Feed, Opening};
 use crate::timeline::Placed;
@@ -55,10 +56,19 @@ impl Channel {
         self.close_feed();
         self.source = None;
         self.life.left(Instant::now(), self.show.is_none());
+        self.told(|status| {
+            (status.publisher, status.silent, status.input) = (None, false, None);
+            status.findings.clear();
+        });
     }
 
     fn frame(&mut self, frame: Frame) {
-        self.life.media(Instant::now());
+        if self.life.media(Instant::now()) {
+            self.told(|status| {
+                status.silent = false;
+                status.findings.remove(status::SILENT);
+            });
+        }
         let Some(source) = &mut self.source else { return };
         let placed = match source.timeline.place(frame.clone()) {
             Placed::Break(jump) => {
@@ -98,6 +108,7 @@ impl Channel {
                         source.feed = Feed::Opening(Box::new(opening));
                         source.pictureless_since = None;
                     }
+                    self.told(|status| drop(status.findings.remove(status::NO_PICTURE)));
                 }
                 None => {
                     if let Some(source) = &mut self.source {
@@ -143,12 +154,26 @@ impl Channel {
             show.begin(opened.worker, opened.epoch);
             source.feed = Feed::Running;
         }
+        self.told(|status| {
+            status.input = Some(opened.measured);
+            match opened.mismatch {
+                Some(sentence) => drop(status.findings.insert(status::INPUT_MISMATCH, sentence)),
+                None => drop(status.findings.remove(status::INPUT_MISMATCH)),
+            }
+        });
     }
 
     fn first_show(&self) -> io::Result<Show> {
         let position = self.files.position()?;
         let packager = Packager::new(self.settings.packager, &session_id(), position.position());
-        Ok(self.new_show(packager.map_err(io::Error::other)?, position).hold_back())
+        let packager = packager.map_err(io::Error::other)?;
+        let packager = match self.spec.lasting {
+            Lasting::Standing => packager,
+            // One that is on air already has lost what an earlier run had shown: nothing of it is to be kept back.
+            Lasting::Event if self.outside.wish.borrow().public => packager,
+            Lasting::Event => packager.private(),
+        };
+        Ok(self.new_show(packager, position).hold_back())
     }
 
     /// The source broke off: what was fed drains, and the next keyframe begins anew.

@@ -32,7 +32,7 @@ impl Farewell {
     pub fn refused(refusal: &Refusal) -> Self {
         let code = match refusal {
             Refusal::KeyInUse => "NetStream.Publish.BadName",
-            Refusal::WrongKey | Refusal::Unavailable(_) => "NetStream.Publish.Denied",
+            Refusal::WrongKey | Refusal::Closed(_) | Refusal::Unavailable(_) => "NetStream.Publish.Denied",
         };
         Self::denied(code, refusal.sentence())
     }

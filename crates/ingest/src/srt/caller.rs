@@ -1,6 +1,6 @@
 //! One caller: from a conclusion with a good cookie to its end, in a task of its own.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -46,9 +46,9 @@ pub struct SrtAccess {
     pub latency: Duration,
 }
 
-/// Finds what holds for a key; `None` when no stream has it. It is asked before anybody may publish, and should compare in
-/// constant time.
-pub type SrtLookup = Arc<dyn Fn(&StreamKey) -> Option<SrtAccess> + Send + Sync>;
+/// Finds what holds for a key that a caller from an address has, or why it is turned away. It is asked before anybody may
+/// publish; how long it takes must tell nothing of the key.
+pub type SrtLookup = Arc<dyn Fn(&StreamKey, IpAddr) -> Result<SrtAccess, Refusal> + Send + Sync>;
 
 /// What all callers share.
 pub(super) struct Context {
@@ -132,7 +132,7 @@ impl Caller {
     /// Checks everything that can be checked before the owner of the key decides.
     async fn accept(&mut self) -> Result<Accepted, Denied> {
         let (key, hello) = wanted(&self.handshake)?;
-        let Some(access) = (self.context.lookup)(&key) else { return Err((&Refusal::WrongKey).into()) };
+        let access = (self.context.lookup)(&key, self.peer.ip()).map_err(|refusal| Denied::from(&refusal))?;
         let encrypts = access.passphrase.is_some();
         let keys = Keys::open(access.passphrase, self.handshake.extensions.keys.as_ref())
             .map_err(|reject| denied_keys(reject, encrypts))?;

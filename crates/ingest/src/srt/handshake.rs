@@ -145,6 +145,8 @@ pub enum Reject {
     BadRequest,
     /// The key is wrong.
     Unauthorized,
+    /// The key is known, and does not let this caller in.
+    Forbidden,
     /// The stream cannot be had now.
     Unavailable,
     /// A request to receive.
@@ -169,6 +171,7 @@ impl Reject {
             Self::Crypto => 17,
             Self::BadRequest => 1400,
             Self::Unauthorized => 1401,
+            Self::Forbidden => 1403,
             Self::BadMode => 1405,
             Self::Conflict => 1409,
             Self::Unavailable => 1503,

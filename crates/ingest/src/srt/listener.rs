@@ -33,6 +33,7 @@ impl From<&Refusal> for Denied {
         let reject = match refusal {
             Refusal::WrongKey => Reject::Unauthorized,
             Refusal::KeyInUse => Reject::Conflict,
+            Refusal::Closed(_) => Reject::Forbidden,
             Refusal::Unavailable(_) => Reject::Unavailable,
         };
         Self::new(reject, refusal.label(), refusal.sentence())
