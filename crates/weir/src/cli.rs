@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-/// Self-hosted live video: RTMP in, an H.264 ladder, HLS out.
+use crate::admin::TokenCommand;
+use crate::client::{EventCommand, KeyCommand, Remote};
+
+/// Self-hosted live video: RTMP and SRT in, an H.264 ladder, HLS out.
 #[derive(Debug, Parser)]
 #[command(name = "weir", version, arg_required_else_help = true)]
 pub struct Cli {
@@ -26,6 +29,36 @@ pub enum Command {
     CheckConfig {
         /// The configuration file (TOML).
         #[arg(value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Run events: create, start, go on air, stop.
+    Event {
+        /// Which daemon, and as whom.
+        #[command(flatten)]
+        remote: Remote,
+        /// What to do.
+        #[command(subcommand)]
+        command: EventCommand,
+    },
+    /// Change the stream keys of events.
+    Key {
+        /// Which daemon, and as whom.
+        #[command(flatten)]
+        remote: Remote,
+        /// What to do.
+        #[command(subcommand)]
+        command: KeyCommand,
+    },
+    /// Say who may use the API.
+    Token {
+        /// What to do.
+        #[command(subcommand)]
+        command: TokenCommand,
+    },
+    /// Set the console's password to the first line of standard input.
+    Password {
+        /// The daemon's configuration file (TOML).
+        #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
     /// Encode one broadcast; the daemon starts this itself.

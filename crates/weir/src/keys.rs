@@ -6,9 +6,6 @@ mod store;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use rand::TryRng;
-use rand::rngs::SysRng;
-
 use crate::config::{Channel, KeySource};
 
 pub use paste::{Ingest, show};
@@ -19,9 +16,6 @@ pub const KEY_CHARS_MIN: usize = 16;
 
 /// Longer than any service issues; encoders keep keys in fixed fields.
 pub const KEY_CHARS_MAX: usize = 128;
-
-/// No letter that is mistaken for another when read aloud or copied by hand (Crockford's base 32).
-const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
 /// 28 characters of 5 bits: 140 bits.
 const GENERATED_CHARS: usize = 28;
@@ -51,9 +45,8 @@ impl SecretKey {
     /// # Errors
     /// The system has no randomness to give.
     fn generate() -> Result<Self, KeyError> {
-        let mut random = [0; GENERATED_CHARS];
-        SysRng.try_fill_bytes(&mut random).map_err(|error| KeyError::NoRandomness(error.to_string()))?;
-        Ok(Self(random.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).collect()))
+        let key = weir_director::random_text(GENERATED_CHARS);
+        key.map(Self).map_err(|error| KeyError::NoRandomness(error.to_string()))
     }
 
     /// The key itself: for comparing with what an encoder sent, and for showing it once.

@@ -1,11 +1,15 @@
 //! The weir daemon and its command line.
 
+mod admin;
 mod cli;
+mod client;
 mod config;
+mod events;
 mod keys;
 mod listen;
 mod logging;
 mod serve;
+mod vault;
 mod wiring;
 
 use std::path::Path;
@@ -20,6 +24,10 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Serve { config } => serve(&config),
         Command::CheckConfig { config } => check_config(&config),
+        Command::Event { remote, command } => client::event(&remote, command),
+        Command::Key { remote, command } => client::key(&remote, command),
+        Command::Token { command } => admin::token(command),
+        Command::Password { config } => admin::password(&config),
         Command::LadderWorker => weir_ladder::worker_main(),
     }
 }

@@ -13,16 +13,19 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
+use weir_api::Api;
 use weir_broadcast::Channels;
 use weir_ingest::{BindError, Protocol, RtmpServer, SrtServer};
-use weir_origin::{Directory, Origin, Status};
+use weir_origin::{Access, Directory, Origin, Status};
 use weir_packager::Snapshot;
 
 use crate::cli::Failure;
 use crate::config::Config;
+use crate::events::{EventParts, Events};
 use crate::keys::{self, ChannelKey};
 use crate::listen::cannot_listen;
-use crate::wiring::{self, SrtKeys};
+use crate::vault::Vault;
+use crate::wiring::{self, Addresses, LateGate};
 
 /// Publishers that may wait for the gate, which answers at once.
 const REQUESTS_MAX: usize = 64;
@@ -46,7 +49,8 @@ pub struct ServeError {
 }
 
 impl ServeError {
-    fn new(failure: Failure, error: impl std::fmt::Display) -> Self {
+    /// What went wrong, and how the process ends of it.
+    pub fn new(failure: Failure, error: impl std::fmt::Display) -> Self {
         Self { failure, message: error.to_string() }
     }
 }
@@ -62,52 +66,62 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     let mut stopping = pin!(stop_signal().map_err(|e| running(&e))?);
     let metrics = record_metrics().map_err(|e| running(&e))?;
     let rtmp_config = wiring::rtmp(&config).map_err(|e| ServeError::new(Failure::Config, e))?;
-    let origin_config = wiring::origin(&config).map_err(|e| ServeError::new(Failure::Config, e))?;
     let settings = wiring::settings(&config).map_err(|e| running(&e))?;
 
     let rtmp = RtmpServer::bind(rtmp_config).await.map_err(|e| ingest_unbound(&e))?;
-    let srt_keys = SrtKeys::default();
-    let srt = match wiring::srt(&config, &srt_keys) {
+    let late_gate = LateGate::default();
+    let srt = match wiring::srt(&config, &late_gate) {
         Some(srt_config) => Some(SrtServer::bind(srt_config).await.map_err(|e| ingest_unbound(&e))?),
         None => None,
     };
+    let api = Api::bind(config.api.listen).await.map_err(|e| unbound("[api] listen", e.address, &e))?;
+    let vault = Vault::open(&config)?;
     let directory = Directory::new();
     let ready = Arc::new(AtomicBool::new(false));
     let status = status(metrics, ready.clone());
+    let origin_config =
+        wiring::origin(&config, vault.token_keys()).map_err(|e| ServeError::new(Failure::Config, e))?;
     let origin =
         Origin::bind(origin_config, directory.clone(), status).await.map_err(|e| origin_unbound(&config, &e))?;
-
-    // Only now: a daemon that cannot listen must leave neither a key nor a line about one behind.
-    let keys = resolve_keys(&config, &rtmp, srt.as_ref())?;
-    srt_keys.set(&config, &keys);
-    tokio::select! {
-        checked = weir_ladder::check_worker(&settings.worker) => checked.map_err(|e| running(&e))?,
-        () = &mut stopping => return Ok(()),
-    }
-
-    let (stop, stopped) = watch::channel(false);
-    let channels = Channels::open(Arc::new(settings), wiring::channels(&config, &keys), &stopped)
-        .map_err(|e| ServeError::new(Failure::Keys, e))?;
-    let mut shown = Vec::new();
-    for (name, snapshots) in channels.snapshots() {
-        directory.insert(name, snapshots.clone());
-        shown.push(snapshots);
-    }
     let addresses = Addresses {
         http: origin.local_addr(),
         https: origin.tls_local_addr(),
         rtmp: rtmp.local_addr(),
         rtmps: rtmp.tls_local_addr(),
         srt: srt.as_ref().map(SrtServer::local_addr),
+        api: api.local_addr(),
     };
+
+    // Only now: a daemon that cannot listen must leave neither a stream key nor a line about one behind.
+    let keys = resolve_keys(&config, &rtmp, srt.as_ref())?;
+    tokio::select! {
+        checked = weir_ladder::check_worker(&settings.worker) => checked.map_err(|e| running(&e))?,
+        () = &mut stopping => return Ok(()),
+    }
+    let store = vault.store(&config).await?;
+    let gate = Arc::new(vault.gate(&config));
+    wiring::open_doors(&gate, &config, &keys);
+
+    let (stop, stopped) = watch::channel(false);
+    let (channels, handle) = Channels::open(Arc::new(settings), gate.clone(), wiring::channels(&config), &stopped)
+        .map_err(|e| ServeError::new(Failure::Keys, e))?;
+    let mut shown = Vec::new();
+    for (name, snapshots) in channels.snapshots() {
+        directory.insert(name, snapshots.clone(), Access::Free);
+        shown.push(snapshots);
+    }
     let (requests, publishers) = mpsc::channel(REQUESTS_MAX);
+    let broadcasting = tokio::spawn(channels.run(publishers));
+    let parts = EventParts { config: &config, addresses, store, vault: &vault, handle, gate: gate.clone(), directory };
+    let events = Events::start(parts, api, &stopped).await?;
+
+    late_gate.set(gate);
     let srt_ingesting = srt.map(|srt| tokio::spawn(srt.run(requests.clone(), stopped.clone())));
     let mut pulling = JoinSet::new();
     for source in wiring::srt_pulls(&config, &keys) {
         pulling.spawn(weir_ingest::pull(source, requests.clone(), stopped.clone()));
     }
     let ingesting = tokio::spawn(rtmp.run(requests, stopped));
-    let broadcasting = tokio::spawn(channels.run(publishers));
     let (close_origin, origin_closes) = tokio::sync::oneshot::channel::<()>();
     let serving = tokio::spawn(origin.run(async {
         let _ = origin_closes.await;
@@ -137,7 +151,8 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
             sleep_until(linger_max.min(Instant::now() + END_SHOWN)).await;
         }
         drop(close_origin);
-        serving.await
+        serving.await?;
+        events.join().await
     };
     joined.await.map_err(|e| running(&e))?;
     info!("stopped");
@@ -189,6 +204,7 @@ fn record_metrics() -> Result<PrometheusHandle, metrics_exporter_prometheus::Bui
         .set_buckets_for_metric(delays("weir_http_first_byte_seconds"), &DELAY_BUCKETS_S)?
         .install_recorder()?;
     weir_broadcast::describe_metrics();
+    weir_director::describe_metrics();
     weir_ingest::describe_metrics();
     weir_ladder::describe_metrics();
     weir_origin::describe_metrics();
@@ -223,19 +239,10 @@ fn resolve_keys(config: &Config, rtmp: &RtmpServer, srt: Option<&SrtServer>) -> 
     Ok(keys)
 }
 
-/// Where the daemon listens.
-struct Addresses {
-    http: SocketAddr,
-    https: Option<SocketAddr>,
-    rtmp: SocketAddr,
-    rtmps: Option<SocketAddr>,
-    srt: Option<SocketAddr>,
-}
-
 fn announce(addresses: Addresses) {
-    let Addresses { http, https, rtmp, rtmps, srt } = addresses;
+    let Addresses { http, https, rtmp, rtmps, srt, api } = addresses;
     let [https, rtmps, srt] = [https, rtmps, srt].map(|address| address.map(tracing::field::display));
-    info!(%http, https, %rtmp, rtmps, srt, "listening");
+    info!(%http, https, %rtmp, rtmps, srt, %api, "listening");
     notify(&[sd_notify::NotifyState::Ready]);
 }
 

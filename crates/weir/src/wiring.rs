@@ -1,12 +1,18 @@
 //! The configuration in the words of the crates that it is for.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use weir_broadcast::{ChannelSpec, Gate, OnShutdown, Settings};
-use weir_ingest::{RtmpConfig, RtmpTls, SrtAccess, SrtConfig, SrtLimits, SrtLookup, SrtPull, StreamKey, TlsError};
+use weir_broadcast::{ChannelSpec, Door, Entrance, Gate, Lasting, OnShutdown, Settings};
+use weir_director::IngestUrls;
+use weir_events::Rules;
+use weir_ingest::{
+    Protocol, Refusal, RtmpConfig, RtmpTls, SrtAccess, SrtConfig, SrtLimits, SrtLookup, SrtPull, StreamKey, TlsError,
+};
 use weir_ladder::{WorkerCommand, WorkerLimits};
+use weir_origin::TokenKeys;
 
 use crate::config::{self, Config};
 use crate::keys::ChannelKey;
@@ -35,26 +41,33 @@ pub fn rtmp(config: &Config) -> Result<RtmpConfig, TlsError> {
     Ok(RtmpConfig { listen: config.rtmp.listen, tls, limits })
 }
 
-/// What SRT callers have to know and to wait for, by their keys. The port is opened before the keys are known: until
-/// [`set`](SrtKeys::set) no caller is let in.
+/// Where SRT callers find what they have to know and to wait for. The port is opened before the keys are known: until
+/// [`set`](LateGate::set) no caller is let in.
 #[derive(Clone, Default)]
-pub struct SrtKeys(Arc<OnceLock<(Gate, Vec<SrtAccess>)>>);
+pub struct LateGate(Arc<OnceLock<Arc<Gate>>>);
 
-impl SrtKeys {
-    /// The channels with their keys, which stand in the same order.
-    pub fn set(&self, config: &Config, keys: &[ChannelKey]) {
-        let access = |channel| srt_access(config, channel);
-        let gate = Gate::new(keys.iter().map(|key| key.key.expose().as_bytes().to_vec()).collect());
+impl LateGate {
+    /// From now on callers are let in.
+    pub fn set(&self, gate: Arc<Gate>) {
         // Set once, at the start.
-        let _ = self.0.set((gate, config.channels.iter().map(access).collect()));
+        let _ = self.0.set(gate);
     }
 
     fn lookup(&self) -> SrtLookup {
         let known = self.0.clone();
-        Arc::new(move |key| {
-            let (gate, access) = known.get()?;
-            gate.channel(key.as_bytes()).and_then(|index| access.get(index)).cloned()
+        Arc::new(move |key, peer| {
+            let starting = || Refusal::Unavailable("the server is starting, try again".to_owned());
+            let gate = known.get().ok_or_else(starting)?;
+            gate.find(key, peer, Protocol::Srt, Instant::now()).map(|entrance| entrance.srt)
         })
+    }
+}
+
+/// Lets the encoders of standing channels through the gate.
+pub fn open_doors(gate: &Gate, config: &Config, keys: &[ChannelKey]) {
+    for (channel, key) in config.channels.iter().zip(keys) {
+        let entrance = Entrance { channel: channel.name.clone(), srt: srt_access(config, channel), only: None };
+        gate.set(gate.digest(key.key.expose().as_bytes()), Door::Open(entrance));
     }
 }
 
@@ -80,20 +93,20 @@ pub fn srt_pulls(config: &Config, keys: &[ChannelKey]) -> Vec<SrtPull> {
 }
 
 /// The SRT listener's settings, if there is to be one.
-pub fn srt(config: &Config, keys: &SrtKeys) -> Option<SrtConfig> {
+pub fn srt(config: &Config, gate: &LateGate) -> Option<SrtConfig> {
     let srt = config.srt.as_ref()?;
     let mut limits = SrtLimits::default();
     if let Some(max) = srt.callers_per_address_max {
         limits.callers_per_address_max = max as usize;
     }
-    Some(SrtConfig { listen: srt.listen, limits, lookup: keys.lookup() })
+    Some(SrtConfig { listen: srt.listen, limits, lookup: gate.lookup() })
 }
 
 /// The origin's settings.
 ///
 /// # Errors
 /// The certificate or its key cannot be used.
-pub fn origin(config: &Config) -> Result<weir_origin::Config, weir_origin::TlsError> {
+pub fn origin(config: &Config, tokens: TokenKeys) -> Result<weir_origin::Config, weir_origin::TlsError> {
     let http = &config.http;
     let mut limits = weir_origin::Limits { shutdown_grace: SHUTDOWN_GRACE, ..weir_origin::Limits::default() };
     let set = |limit: &mut usize, wanted: Option<u32>| *limit = wanted.map_or(*limit, |wanted| wanted as usize);
@@ -103,7 +116,7 @@ pub fn origin(config: &Config) -> Result<weir_origin::Config, weir_origin::TlsEr
     set(&mut limits.waiters_per_address_max, http.waiters_per_address_max);
     limits.streams_per_connection_max = http.streams_per_connection_max.unwrap_or(limits.streams_per_connection_max);
     let tls = http.tls.as_ref().map(http_tls).transpose()?;
-    Ok(weir_origin::Config { listen: http.listen, tls, limits })
+    Ok(weir_origin::Config { listen: http.listen, tls, limits, tokens: Some(tokens) })
 }
 
 fn http_tls(tls: &config::HttpTls) -> Result<weir_origin::Tls, weir_origin::TlsError> {
@@ -132,6 +145,7 @@ pub fn settings(config: &Config) -> anyhow::Result<Settings> {
     let memory_bytes_max = u64::from(config.ladder.memory_max_mb) << 20;
     Ok(Settings {
         state_dir: config.data_dir.join("channels"),
+        events_dir: events_dir(config),
         rungs: config.ladder.rungs.clone(),
         preset: config.ladder.preset,
         packager: weir_packager::Config::new(config.hls.latency, config.hls.segment_ms, config.hls.window_s)?,
@@ -145,14 +159,81 @@ pub fn settings(config: &Config) -> anyhow::Result<Settings> {
     })
 }
 
-/// The channels with their keys, which stand in the same order.
-pub fn channels(config: &Config, keys: &[ChannelKey]) -> Vec<ChannelSpec> {
-    let spec = |(channel, key): (&config::Channel, &ChannelKey)| ChannelSpec {
+/// The standing channels.
+pub fn channels(config: &Config) -> Vec<ChannelSpec> {
+    let spec = |channel: &config::Channel| ChannelSpec {
         name: channel.name.clone(),
         input: channel.input,
-        key: key.key.expose().as_bytes().to_vec(),
+        lasting: Lasting::Standing,
     };
-    config.channels.iter().zip(keys).map(spec).collect()
+    config.channels.iter().map(spec).collect()
+}
+
+fn events_dir(config: &Config) -> PathBuf {
+    config.data_dir.join("events")
+}
+
+/// The director's settings. `http` is where players really connect.
+pub fn director(config: &Config, addresses: &Addresses) -> weir_director::Config {
+    let ms = |seconds: u32| i64::from(seconds) * 1000;
+    let rules = Rules {
+        duration_ms_max: ms(config.events.duration_max_s),
+        lead_ms: ms(config.events.lead_s),
+        no_input_ms: ms(config.events.no_input_s),
+    };
+    let latency_ms = config.srt.as_ref().map_or(config::SRT_LATENCY_MS, |srt| srt.latency_ms);
+    weir_director::Config {
+        rules,
+        ingest: ingest_urls(config, addresses),
+        srt_latency: Duration::from_millis(latency_ms.into()),
+        playback_url: playback_url(config, addresses),
+        events_dir: events_dir(config),
+    }
+}
+
+/// Where viewers come, without a slash at its end.
+pub fn playback_url(config: &Config, addresses: &Addresses) -> String {
+    let bound = || format!("http://{}", host_port(None, addresses.http));
+    config.playback_url.clone().unwrap_or_else(bound)
+}
+
+fn ingest_urls(config: &Config, addresses: &Addresses) -> IngestUrls {
+    let host = config.ingest.host.as_deref();
+    let url = |scheme: &str, address, path: &str| format!("{scheme}://{}{path}", host_port(host, address));
+    IngestUrls {
+        rtmp: Some(url("rtmp", addresses.rtmp, "/live")),
+        rtmps: addresses.rtmps.map(|address| url("rtmps", address, "/live")),
+        srt: addresses.srt.map(|address| url("srt", address, "")),
+    }
+}
+
+/// An address that means "every interface" is no address to connect to; the machine's name is the best guess.
+fn host_port(host: Option<&str>, address: SocketAddr) -> String {
+    match host {
+        Some(host) => format!("{host}:{}", address.port()),
+        None if address.ip().is_unspecified() => {
+            let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+            format!("{name}:{}", address.port())
+        }
+        None => address.to_string(),
+    }
+}
+
+/// Where the daemon listens.
+#[derive(Debug, Clone, Copy)]
+pub struct Addresses {
+    /// Players.
+    pub http: SocketAddr,
+    /// Players, with TLS.
+    pub https: Option<SocketAddr>,
+    /// Encoders.
+    pub rtmp: SocketAddr,
+    /// Encoders, with TLS.
+    pub rtmps: Option<SocketAddr>,
+    /// Encoders, over UDP.
+    pub srt: Option<SocketAddr>,
+    /// Operators.
+    pub api: SocketAddr,
 }
 
 fn reconnect_window(config: &Config) -> Duration {

@@ -17,12 +17,6 @@ const NAME_CHARS_MAX: usize = 63;
 
 /// All channels; names and keys all different.
 pub fn channels(check: &mut Check<'_>, raw: &[Spanned<RawChannel>]) -> Vec<Channel> {
-    if raw.is_empty() {
-        check.missing(
-            Problem::nowhere("no channel is configured")
-                .help("add one:\n[[channel]]\nname = \"studio\"\ninput = \"1080p\""),
-        );
-    }
     different_names(check, raw);
     let mut channels: Vec<Channel> = Vec::with_capacity(raw.len());
     for raw in raw {

@@ -5,6 +5,7 @@
 
 mod channels;
 mod check;
+mod event_sections;
 mod problem;
 mod raw;
 mod read;
@@ -49,8 +50,58 @@ pub struct Config {
     pub hls: Hls,
     /// `[ladder]`.
     pub ladder: Ladder,
-    /// `[[channel]]`: at least one, names and keys all different.
+    /// `[database]`.
+    pub database: Database,
+    /// `[api]`.
+    pub api: Api,
+    /// `[events]`.
+    pub events: Events,
+    /// `[ingest]`.
+    pub ingest: Ingest,
+    /// `[playback] public_url`: where viewers come, without a slash at its end; the address of `[http]` when `None`.
+    pub playback_url: Option<String>,
+    /// `[outbound] allow`: networks that weir may reach on others' behalf although they are not public.
+    pub outbound_allow: Vec<ipnet::IpNet>,
+    /// `[[channel]]`: names and keys all different.
     pub channels: Vec<Channel>,
+}
+
+/// Where events are kept.
+#[derive(Debug)]
+pub struct Database {
+    /// SQLite or PostgreSQL.
+    pub url: weir_store::DatabaseUrl,
+    /// What its secrets are sealed with; made when missing.
+    pub secret_key_file: PathBuf,
+}
+
+/// The HTTP API.
+#[derive(Debug)]
+pub struct Api {
+    /// Where operators and their programs connect.
+    pub listen: SocketAddr,
+    /// Whether browsers come over HTTPS, through a proxy.
+    pub secure_cookies: bool,
+}
+
+/// The figures of the rules of events, in seconds.
+#[derive(Debug)]
+pub struct Events {
+    /// The longest live; 60 to 86400.
+    pub duration_max_s: u32,
+    /// How long before its planned start an event is made ready; 0 to 3600.
+    pub lead_s: u32,
+    /// How long it may be without input; 5 to 3600.
+    pub no_input_s: u32,
+}
+
+/// What holds for encoders of all protocols.
+#[derive(Debug)]
+pub struct Ingest {
+    /// The name or address that encoders are told to connect to.
+    pub host: Option<String>,
+    /// Wrong stream keys that an address may try in a minute.
+    pub wrong_keys_per_minute_max: u32,
 }
 
 /// How the daemon tells what it does.

@@ -15,6 +15,12 @@ pub struct Raw {
     pub srt: Option<Spanned<RawSrt>>,
     pub hls: RawHls,
     pub ladder: RawLadder,
+    pub database: RawDatabase,
+    pub api: RawApi,
+    pub events: RawEvents,
+    pub ingest: RawIngest,
+    pub playback: RawPlayback,
+    pub outbound: RawOutbound,
     pub channel: Vec<Spanned<RawChannel>>,
 }
 
@@ -108,6 +114,54 @@ pub struct RawRung {
     pub profile: Option<Spanned<String>>,
 }
 
+/// No `Debug` of its own: the URL may hold a password.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawDatabase {
+    pub database_url: Option<Spanned<String>>,
+    pub secret_key_file: Option<Spanned<String>>,
+}
+
+impl std::fmt::Debug for RawDatabase {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RawDatabase").field("secret_key_file", &self.secret_key_file).finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawApi {
+    pub listen: Option<Spanned<String>>,
+    pub secure_cookies: Option<Spanned<bool>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawEvents {
+    pub duration_max_s: Option<Spanned<i64>>,
+    pub lead_s: Option<Spanned<i64>>,
+    pub no_input_s: Option<Spanned<i64>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawIngest {
+    pub host: Option<Spanned<String>>,
+    pub wrong_keys_per_minute_max: Option<Spanned<i64>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawPlayback {
+    pub public_url: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawOutbound {
+    pub allow: Option<Spanned<String>>,
+}
+
 /// No `Debug`: it may hold a stream key.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -127,11 +181,11 @@ impl std::fmt::Debug for RawChannel {
     }
 }
 
-/// The fields whose values are never shown. The URL of a stream to pull holds its stream id.
-pub const SECRET_FIELDS: [&str; 3] = ["key", "srt_passphrase", "srt_pull"];
+/// The fields whose values are never shown. The URL of a stream to pull holds its stream id, that of a database its password.
+pub const SECRET_FIELDS: [&str; 4] = ["key", "srt_passphrase", "srt_pull", "database_url"];
 
 /// Every table of the file: its path, and the settings it may hold.
-pub fn tables() -> [(&'static str, &'static [&'static str]); 11] {
+pub fn tables() -> [(&'static str, &'static [&'static str]); 17] {
     [
         ("", fields_of::<Raw>()),
         ("log", fields_of::<RawLog>()),
@@ -143,6 +197,12 @@ pub fn tables() -> [(&'static str, &'static [&'static str]); 11] {
         ("hls", fields_of::<RawHls>()),
         ("ladder", fields_of::<RawLadder>()),
         ("ladder.rung", fields_of::<RawRung>()),
+        ("database", fields_of::<RawDatabase>()),
+        ("api", fields_of::<RawApi>()),
+        ("events", fields_of::<RawEvents>()),
+        ("ingest", fields_of::<RawIngest>()),
+        ("playback", fields_of::<RawPlayback>()),
+        ("outbound", fields_of::<RawOutbound>()),
         ("channel", fields_of::<RawChannel>()),
     ]
 }

@@ -11,6 +11,7 @@ use super::channels::{channels, passphrase, srt_latency};
 use super::check::Check;
 use super::problem::Problem;
 use super::raw::{Raw, RawHls, RawHttp, RawHttpTls, RawLadder, RawLog, RawSrt, RawTls};
+use super::event_sections::{api, database, events, ingest, outbound_allow, playback_url};
 use super::rungs::rungs;
 use super::{Certificate, Config, Hls, Http, HttpTls, Ladder, Log, LogFormat, OnShutdown, Rtmp, RtmpTls, Srt};
 
@@ -42,8 +43,8 @@ const MEMORY_MAX_MB: u32 = 2048;
 
 /// Checks everything; what is wrong is noted in `check`, and the result is then not to be used.
 pub fn config(check: &mut Check<'_>, raw: &Raw) -> Config {
+    let data_dir = data_dir(check, raw);
     let config = Config {
-        data_dir: data_dir(check, raw),
         log: log(check, &raw.log),
         http: http(check, &raw.http),
         rtmp: Rtmp {
@@ -58,7 +59,14 @@ pub fn config(check: &mut Check<'_>, raw: &Raw) -> Config {
         srt: raw.srt.as_ref().map(|raw| srt(check, raw.get_ref())),
         hls: hls(check, &raw.hls),
         ladder: ladder(check, &raw.ladder),
+        database: database(check, &raw.database, &data_dir),
+        api: api(check, &raw.api),
+        events: events(check, &raw.events),
+        ingest: ingest(check, &raw.ingest),
+        playback_url: playback_url(check, &raw.playback),
+        outbound_allow: outbound_allow(check, &raw.outbound),
         channels: channels(check, &raw.channel),
+        data_dir,
     };
     different_ports(check, raw, &config);
     config
@@ -222,6 +230,7 @@ fn different_ports(check: &mut Check<'_>, raw: &Raw, config: &Config) {
     let mut listeners: Vec<(&str, SocketAddr, Option<Range<usize>>)> = vec![
         ("[http] listen", config.http.listen, place(&raw.http.listen)),
         ("[rtmp] listen", config.rtmp.listen, place(&raw.rtmp.listen)),
+        ("[api] listen", config.api.listen, place(&raw.api.listen)),
     ];
     if let (Some(tls), Some(raw)) = (&config.http.tls, &raw.http.tls) {
         listeners.push(("[http.tls] listen", tls.listen, place(&raw.get_ref().listen)));

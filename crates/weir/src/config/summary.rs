@@ -53,6 +53,18 @@ impl fmt::Display for Config {
         for spec in &self.ladder.rungs {
             writeln!(f, "rung      {}", rung(spec))?;
         }
+        writeln!(f, "database  {}", self.database.url)?;
+        writeln!(f, "api       {}", self.api.listen)?;
+        let events = &self.events;
+        writeln!(
+            f,
+            "events    at most {} s, ready {} s before their start, ended after {} s without input",
+            events.duration_max_s, events.lead_s, events.no_input_s
+        )?;
+        if !self.outbound_allow.is_empty() {
+            let networks: Vec<String> = self.outbound_allow.iter().map(ToString::to_string).collect();
+            writeln!(f, "outbound  {} may be reached besides what is public", networks.join(", "))?;
+        }
         for channel in &self.channels {
             writeln!(f, "channel   {channel}")?;
         }
