@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 use weir_broadcast::Channels;
 use weir_ingest::{BindError, Protocol, RtmpServer, SrtServer};
-use weir_origin::{Directory, Origin, Status};
+use weir_origin::{Access, Directory, Origin, Status};
 use weir_packager::Snapshot;
 
 use crate::cli::Failure;
@@ -90,7 +90,7 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
         .map_err(|e| ServeError::new(Failure::Keys, e))?;
     let mut shown = Vec::new();
     for (name, snapshots) in channels.snapshots() {
-        directory.insert(name, snapshots.clone());
+        directory.insert(name, snapshots.clone(), Access::Free);
         shown.push(snapshots);
     }
     let addresses = Addresses {

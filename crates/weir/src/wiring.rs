@@ -103,7 +103,7 @@ pub fn origin(config: &Config) -> Result<weir_origin::Config, weir_origin::TlsEr
     set(&mut limits.waiters_per_address_max, http.waiters_per_address_max);
     limits.streams_per_connection_max = http.streams_per_connection_max.unwrap_or(limits.streams_per_connection_max);
     let tls = http.tls.as_ref().map(http_tls).transpose()?;
-    Ok(weir_origin::Config { listen: http.listen, tls, limits })
+    Ok(weir_origin::Config { listen: http.listen, tls, limits, tokens: None })
 }
 
 fn http_tls(tls: &config::HttpTls) -> Result<weir_origin::Tls, weir_origin::TlsError> {
