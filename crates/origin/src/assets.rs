@@ -10,7 +10,7 @@ use rust_embed::Embed;
 use crate::conditional::not_modified;
 use crate::encoding::prefers_gzip;
 use crate::headers::secure_page;
-use crate::live::{assembled, gzip_tag, insert_tag};
+use crate::live::{assembled, gzip_tag, insert_tag, tag_with};
 
 /// What `npm run build` made of the watch page.
 #[derive(Embed)]
@@ -52,12 +52,13 @@ impl Assets {
         Self { page: Asset::load(PAGE, PAGE_CACHE), hashed }
     }
 
-    pub(crate) fn page(&self, request: &HeaderMap) -> Option<Response<Vec<Bytes>>> {
-        self.page.as_ref().map(|page| page.answer(request))
+    /// The page; `external` is the origin from which it plays besides its own.
+    pub(crate) fn page(&self, request: &HeaderMap, external: Option<&str>) -> Option<Response<Vec<Bytes>>> {
+        self.page.as_ref().map(|page| page.answer(request, external))
     }
 
     pub(crate) fn hashed(&self, name: &str, request: &HeaderMap) -> Option<Response<Vec<Bytes>>> {
-        self.hashed.get(name).map(|asset| asset.answer(request))
+        self.hashed.get(name).map(|asset| asset.answer(request, None))
     }
 }
 
@@ -78,14 +79,16 @@ impl Asset {
         })
     }
 
-    fn answer(&self, request: &HeaderMap) -> Response<Vec<Bytes>> {
+    fn answer(&self, request: &HeaderMap, external: Option<&str>) -> Response<Vec<Bytes>> {
         let gzip = self.gzip.as_ref().filter(|_| prefers_gzip(request));
-        let etag = if gzip.is_some() { gzip_tag(&self.etag) } else { self.etag.clone() };
+        // Browsers do not take a new security policy from a 304, so a page with another one has another tag.
+        let etag = external.map_or_else(|| self.etag.clone(), |origin| tag_with(&self.etag, &format!("-{origin}")));
+        let etag = if gzip.is_some() { gzip_tag(&etag) } else { etag };
         let mut headers = HeaderMap::with_capacity(12);
         headers.insert(header::CACHE_CONTROL, self.cache.clone());
         headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
         insert_tag(&mut headers, &etag);
-        secure_page(&mut headers);
+        secure_page(&mut headers, external);
         if not_modified(request, &etag) {
             return assembled(StatusCode::NOT_MODIFIED, headers, Vec::new());
         }

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use tokio_rustls::rustls::ServerConfig;
 
+use crate::token::TokenKeys;
+
 /// What an [`Origin`](crate::Origin) is started with.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -13,6 +15,8 @@ pub struct Config {
     pub tls: Option<Tls>,
     /// What a client may cost.
     pub limits: Limits,
+    /// What tokens are verified with; without keys none is valid.
+    pub tokens: Option<TokenKeys>,
 }
 
 /// A second listener, for HTTPS.

@@ -2,7 +2,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use hyper::body::Incoming;
 use hyper::header::CONTENT_LENGTH;
@@ -18,8 +18,10 @@ use crate::admission::Admission;
 use crate::body::Body;
 use crate::config::Limits;
 use crate::guarded_io::{GuardedIo, OpenRequest, Phase};
+use crate::headers::keep_to_viewer;
 use crate::hold::{Held, Released};
 use crate::meters::{Meters, Refusal};
+use crate::route::without_token;
 use crate::site::{Answer, Reply, Site, unavailable};
 
 /// The smallest buffer that hyper takes.
@@ -103,7 +105,7 @@ impl Connections {
         open: OpenRequest,
         closing: watch::Receiver<bool>,
     ) -> Response<Body> {
-        let Answer { response, kind, refused } = self.site.answer(&request, &self.limits);
+        let Answer { response, kind, for_one, refused } = self.site.answer(&request, &self.limits, now_ms());
         if let Some(refusal) = refused {
             refusal.report(peer);
         }
@@ -117,6 +119,9 @@ impl Connections {
                 (response, snapshot)
             }
         };
+        if for_one {
+            keep_to_viewer(response.headers_mut());
+        }
         self.meters.answered(kind, response.status());
         asked.answered(peer, response.status().as_u16(), asked_at);
         if is_head {
@@ -137,14 +142,15 @@ impl Connections {
             }
         };
         self.meters.holds(self.waiters.taken());
-        let released = held.released(&mut closing).await;
+        let released = held.released(&mut closing, now_s).await;
         drop(place);
         self.meters.holds(self.waiters.taken());
         released
     }
 }
 
-/// What the log says of a request. Of a query it says nothing but the delivery directives: the rest may be secret.
+/// What the log says of a request. Of a path it leaves out the token, and of a query it says nothing but the delivery
+/// directives: the rest may be secret.
 struct Logged {
     uri: hyper::Uri,
     version: Version,
@@ -163,12 +169,21 @@ impl Logged {
         }
         let directives = self.uri.query().and_then(|query| crate::directives::Directives::parse(query).ok());
         let directives = directives.unwrap_or_default();
-        let (path, held_ms) = (self.uri.path(), asked_at.elapsed().as_millis() as u64);
+        let (path, held_ms) = (without_token(self.uri.path()), asked_at.elapsed().as_millis() as u64);
         tracing::debug!(
-            %peer, method = %self.method, path, version = ?self.version, msn = directives.msn, part = directives.part,
+            %peer, method = %self.method, path = path.as_ref(), version = ?self.version, msn = directives.msn, part = directives.part,
             skip = directives.skip, held_ms, status, "answered"
         );
     }
+}
+
+/// The wall clock, in milliseconds since 1970: tokens expire by it and countdowns run by it. Read here and passed on.
+fn now_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
+}
+
+fn now_s() -> i64 {
+    now_ms().div_euclid(1000)
 }
 
 /// Ready once the origin takes its leave.
@@ -211,7 +226,7 @@ mod tests {
     use weir_packager::{Edge, Playlist, RenditionSnapshot};
 
     use super::*;
-    use crate::{Directory, Status};
+    use crate::{Access, Directory, Status};
 
     const BODY_BYTES: usize = 1 << 20;
     const REQUEST: &[u8] = b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -223,7 +238,7 @@ mod tests {
 
     fn connect_to(directory: Directory) -> DuplexStream {
         let status = Status { metrics: Arc::new(|| "x".repeat(BODY_BYTES)), ready: Arc::new(|| Ok(())) };
-        let connections = Arc::new(Connections::new(Site::new(directory, status), Limits::default()));
+        let connections = Arc::new(Connections::new(Site::new(directory, status, None), Limits::default()));
         let (near, far) = duplex(16 * 1024);
         let peer = "127.0.0.1:1".parse().expect("an address");
         tokio::spawn(async move {
@@ -246,10 +261,11 @@ mod tests {
         };
         let edge = Edge { next_msn: 10, parts: 0, last_parts: 0, target_duration_s: 2, part: None };
         let (renditions, published_at) = (vec![rendition], std::time::Instant::now());
-        let snapshot = Snapshot { multivariant: playlist, renditions, edge, published_at, ended: false, private: false };
+        let snapshot =
+            Snapshot { multivariant: playlist, renditions, edge, published_at, ended: false, private: false };
         let (publish, source) = watch::channel(Some(Arc::new(snapshot)));
         let directory = Directory::new();
-        directory.insert("a", source);
+        directory.insert("a", source, Access::Free);
         (connect_to(directory), publish)
     }
 

@@ -8,10 +8,11 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use weir_packager::{Edge, RenditionSnapshot, Snapshot};
 
+use crate::access::Door;
 use crate::directives::{Decision, Directives};
 use crate::directory::Source;
 use crate::live;
-use crate::site::{bad_request, missing_live, unavailable};
+use crate::site::{bad_request, missing_live, no_entry, unavailable};
 
 /// A request is held for so many target durations at most; then it is answered with 503, never with a playlist
 /// that has not changed (rfc8216bis 6.2.5.2).
@@ -47,6 +48,7 @@ pub(crate) enum Look {
 /// A request that is held.
 pub(crate) struct Held {
     pub(crate) asked: Asked,
+    pub(crate) door: Door,
     pub(crate) source: Source,
     pub(crate) at_most: Duration,
 }
@@ -116,16 +118,19 @@ impl Asked {
 }
 
 impl Held {
-    /// Waits for the snapshot that answers the request, for the end of the patience, or for the end of the origin.
-    pub(crate) async fn released(mut self, closing: &mut watch::Receiver<bool>) -> Released {
+    /// Waits for the snapshot that answers the request or may not be seen any more, for the end of the patience, or for
+    /// the end of the origin. `now_s` reads the wall clock, in seconds since 1970.
+    pub(crate) async fn released(mut self, closing: &mut watch::Receiver<bool>, now_s: fn() -> i64) -> Released {
         let at_most = self.at_most;
         let answered = async {
             while self.source.changed().await.is_ok() {
                 let snapshot = self.source.borrow_and_update().clone();
-                match snapshot.as_deref().map(|snapshot| self.asked.look(snapshot)) {
-                    Some(Look::Answer(response)) => return Released { response, snapshot },
-                    Some(Look::Hold(_)) => {}
-                    None => break,
+                let Some(shown) = snapshot.as_deref() else { break };
+                if let Err(why) = self.door.admits(shown, now_s()) {
+                    return Released { response: no_entry(why), snapshot: None };
+                }
+                if let Look::Answer(response) = self.asked.look(shown) {
+                    return Released { response, snapshot };
                 }
             }
             Released { response: missing_live(), snapshot: None }
@@ -141,4 +146,29 @@ impl Held {
 
 fn held_at_most(edge: &Edge) -> Duration {
     Duration::from_secs(u64::from(HELD_TARGETS_MAX * edge.target_duration_s))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::tests::{door, snapshot};
+    use crate::token::Audience;
+
+    /// Status of the answer to a request that was held until `next` was published, 1000 s after 1970.
+    async fn released(audience: Audience, next: Snapshot) -> u16 {
+        let (publish, mut source) = watch::channel(Some(Arc::new(snapshot(false))));
+        source.mark_unchanged();
+        let wanted = Wanted::Playlist(Directives::default());
+        let asked = Asked::new(wanted, "720p", &Method::GET, &HeaderMap::new());
+        let held = Held { asked, door: door(audience), source, at_most: Duration::from_secs(6) };
+        publish.send_replace(Some(Arc::new(next)));
+        let (_close, mut closing) = watch::channel(false);
+        held.released(&mut closing, || 1000).await.response.status().as_u16()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_grant_that_ended_while_its_request_was_held_opens_nothing_more() {
+        assert_eq!(released(Audience::Playback, snapshot(false)).await, 403);
+        assert_eq!(released(Audience::Preview, snapshot(true)).await, 404);
+    }
 }

@@ -107,9 +107,14 @@ pub(crate) fn media(method: &Method, request: &HeaderMap, file: &MediaFile) -> R
     }
 }
 
-/// The entity tag of the gzip coding: the suffix goes inside the quotes.
+/// The entity tag of the gzip coding.
 pub(crate) fn gzip_tag(etag: &str) -> String {
-    format!("{}{GZIP_TAG_SUFFIX}\"", etag.strip_suffix('"').unwrap_or(etag))
+    tag_with(etag, GZIP_TAG_SUFFIX)
+}
+
+/// An entity tag with a suffix, which goes inside the quotes.
+pub(crate) fn tag_with(etag: &str, suffix: &str) -> String {
+    format!("{}{suffix}\"", etag.strip_suffix('"').unwrap_or(etag))
 }
 
 pub(crate) fn assembled(status: StatusCode, headers: HeaderMap, body: Vec<Bytes>) -> Response<Vec<Bytes>> {

@@ -109,12 +109,13 @@ pub fn describe_metrics() {
 }
 
 /// The statuses that are answered; whatever else comes is counted as "other".
-const STATUSES: [(u16, &str); 13] = [
+const STATUSES: [(u16, &str); 14] = [
     (200, "200"),
     (204, "204"),
     (206, "206"),
     (304, "304"),
     (400, "400"),
+    (403, "403"),
     (404, "404"),
     (405, "405"),
     (413, "413"),

@@ -91,7 +91,7 @@ impl Origin {
             }
             None => None,
         };
-        let connections = Arc::new(Connections::new(Site::new(directory, status), config.limits));
+        let connections = Arc::new(Connections::new(Site::new(directory, status, config.tokens), config.limits));
         Ok(Self { listener, address, tls, connections })
     }
 

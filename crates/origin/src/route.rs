@@ -2,6 +2,16 @@ use std::borrow::Cow;
 
 use crate::meters::Kind;
 
+/// What a path asks for, and the token that it asks with. The token stands in the path, before all the rest, because
+/// that is what relative URIs in playlists keep: a query would be lost with the first of them, and players that are
+/// not ours send neither headers nor cookies.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Target<'a> {
+    /// As it came; `None` for a path that is not below `/token/`.
+    pub(crate) token: Option<&'a str>,
+    pub(crate) route: Route<'a>,
+}
+
 /// What a path names. Nothing here is looked up in a file system, so `..` is merely a name that nobody has.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Route<'a> {
@@ -21,9 +31,15 @@ pub(crate) enum Route<'a> {
         rendition: Cow<'a, str>,
         file: Cow<'a, str>,
     },
-    /// Below `/live/`, but nothing that could exist.
+    /// Below `/live/` or `/token/`, but nothing that could exist.
     UnknownLive,
-    Watch,
+    Watch {
+        name: Cow<'a, str>,
+    },
+    /// What is announced under a name, for the page that watches it.
+    Status {
+        name: Cow<'a, str>,
+    },
     Asset(&'a str),
     Home,
     Health,
@@ -34,6 +50,28 @@ pub(crate) enum Route<'a> {
 
 const PLAYLIST: &str = "index.m3u8";
 const IFRAMES: &str = "iframes.m3u8";
+const STATUS: &str = "/status.json";
+const LIVE: &str = "/live/";
+const TOKEN: &str = "/token/";
+
+impl<'a> Target<'a> {
+    /// Reads a path as it came. Below `/token/{token}/` there is `/live/` and nothing else.
+    pub(crate) fn parse(path: &'a str) -> Self {
+        let Some(below) = path.strip_prefix(TOKEN) else {
+            return Self { token: None, route: Route::parse(path) };
+        };
+        let parts = below.split_once(LIVE).filter(|(token, _)| !token.is_empty() && !token.contains('/'));
+        let (token, route) = parts.map_or((below, None), |(token, below)| (token, Route::live(below)));
+        Self { token: Some(token), route: route.unwrap_or(Route::UnknownLive) }
+    }
+}
+
+/// A path as a log may have it: without whatever could be a token, also in a path that is not quite right.
+pub(crate) fn without_token(path: &str) -> Cow<'_, str> {
+    let Some(at) = path.find(TOKEN) else { return Cow::Borrowed(path) };
+    let shown = path.rfind(LIVE).filter(|live| *live > at).and_then(|live| path.get(live..)).unwrap_or_default();
+    Cow::Owned(format!("{}{TOKEN}-{shown}", path.get(..at).unwrap_or_default()))
+}
 
 impl<'a> Route<'a> {
     /// Reads a path as it came, still percent-encoded.
@@ -45,16 +83,19 @@ impl<'a> Route<'a> {
             "/metrics" => return Self::Metrics,
             _ => {}
         }
-        if let Some(below) = path.strip_prefix("/live/") {
+        if let Some(below) = path.strip_prefix(LIVE) {
             return Self::live(below).unwrap_or(Self::UnknownLive);
         }
         if let Some(name) = path.strip_prefix("/assets/") {
             return Self::Asset(name);
         }
-        match path.strip_prefix("/watch/").map(decoded) {
-            Some(Some(name)) if !name.is_empty() => Self::Watch,
-            _ => Self::Unknown,
-        }
+        path.strip_prefix("/watch/").and_then(Self::watch).unwrap_or(Self::Unknown)
+    }
+
+    fn watch(below: &'a str) -> Option<Self> {
+        let (segment, is_status) = below.strip_suffix(STATUS).map_or((below, false), |segment| (segment, true));
+        let name = decoded(segment).filter(|name| !name.is_empty())?;
+        Some(if is_status { Self::Status { name } } else { Self::Watch { name } })
     }
 
     fn live(below: &'a str) -> Option<Self> {
@@ -76,7 +117,7 @@ impl<'a> Route<'a> {
         match self {
             Self::Multivariant { .. } | Self::MediaPlaylist { .. } | Self::IFrames { .. } => Kind::Playlist,
             Self::Media { .. } => Kind::Media,
-            Self::Watch | Self::Asset(_) | Self::Home => Kind::Page,
+            Self::Watch { .. } | Self::Status { .. } | Self::Asset(_) | Self::Home => Kind::Page,
             Self::UnknownLive | Self::Health | Self::Ready | Self::Metrics | Self::Unknown => Kind::Other,
         }
     }
@@ -160,16 +201,74 @@ mod tests {
 
     #[test]
     fn a_watch_page_is_one_segment_with_a_name() {
-        assert_eq!(Route::parse("/watch/studio"), Route::Watch);
-        for path in ["/watch", "/watch/", "/watch/a/b", "/watch/a%2fb", "/live", "//", "", "*", "/../etc/passwd"] {
+        let name = Cow::Borrowed("studio");
+        assert_eq!(Route::parse("/watch/studio"), Route::Watch { name: name.clone() });
+        assert_eq!(Route::parse("/watch/studio/status.json"), Route::Status { name });
+        for path in [
+            "/watch",
+            "/watch/",
+            "/watch/a/b",
+            "/watch/a%2fb",
+            "/watch//status.json",
+            "/live",
+            "//",
+            "",
+            "*",
+            "/../etc/passwd",
+        ] {
             assert_eq!(Route::parse(path), Route::Unknown, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_token_stands_before_what_is_live_and_before_nothing_else() {
+        let asked = Target::parse("/token/a.b-c_d/live/studio/720p/s1.m4s");
+        assert_eq!(asked, Target { token: Some("a.b-c_d"), route: Route::parse("/live/studio/720p/s1.m4s") });
+        assert_eq!(Target::parse("/live/studio/index.m3u8").token, None);
+        for path in [
+            "/token/",
+            "/token/a",
+            "/token//live/studio/index.m3u8",
+            "/token/a/b/live/studio/index.m3u8",
+            "/token/a/live/studio",
+            "/token/a/live/",
+            "/token/a/metrics",
+            "/token/a/watch/studio",
+            "/token/a/token/b/live/studio/index.m3u8",
+        ] {
+            let asked = Target::parse(path);
+            assert_eq!((asked.token.is_some(), asked.route), (true, Route::UnknownLive), "{path}");
+        }
+    }
+
+    #[test]
+    fn what_could_be_a_token_is_cut_out_of_what_is_logged() {
+        for (path, shown) in [
+            ("/token/SECRET/live/studio/720p/s1.m4s", "/token/-/live/studio/720p/s1.m4s"),
+            ("/token/SECRET", "/token/-"),
+            ("/token//SECRET/live/studio/index.m3u8", "/token/-/live/studio/index.m3u8"),
+            ("//token/SECRET/live/studio/index.m3u8", "//token/-/live/studio/index.m3u8"),
+            ("/live/token/SECRET", "/live/token/-"),
+            ("/token/token/SECRET/watch/studio", "/token/-"),
+            ("/live/studio/index.m3u8", "/live/studio/index.m3u8"),
+        ] {
+            assert_eq!(without_token(path), shown, "{path}");
         }
     }
 
     proptest! {
         #[test]
-        fn no_path_makes_the_router_panic(path in "/(live/|watch/|assets/)?[a-z%/0-9.é]{0,30}") {
-            let _ = Route::parse(&path).kind();
+        fn a_token_is_never_in_what_is_logged(
+            before in "(/live/|/x)?", token in "[-_A-Za-z0-9.]{20,60}", after in "(/live/[a-z/.]{0,20})?",
+        ) {
+            let path = format!("{before}/token/{token}{after}");
+            prop_assert!(!without_token(&path).contains(&token));
+            let _ = Target::parse(&path);
+        }
+
+        #[test]
+        fn no_path_makes_the_router_panic(path in "/(live/|watch/|assets/|token/)?[a-z%/0-9.é]{0,30}") {
+            let _ = Target::parse(&path).route.kind();
         }
     }
 }

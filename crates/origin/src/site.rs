@@ -4,17 +4,19 @@ use bytes::Bytes;
 use hyper::body::Body;
 use hyper::header::{self, HeaderValue};
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
-use weir_packager::Edge;
+use weir_packager::{Edge, Snapshot};
 
+use crate::access::{Door, NoEntry, Pass};
 use crate::assets::Assets;
 use crate::config::Limits;
 use crate::directives::Directives;
-use crate::directory::Directory;
+use crate::directory::{Directory, Showing, Source};
 use crate::headers::{self, NO_STORE, TEXT};
 use crate::hold::{Asked, Held, Look, Wanted};
 use crate::live;
 use crate::meters::{Kind, Refusal};
-use crate::route::Route;
+use crate::route::{Route, Target};
+use crate::token::{TokenFault, TokenKeys};
 
 /// What the daemon knows of itself, asked anew for each request for it.
 #[derive(Clone)]
@@ -29,13 +31,32 @@ pub struct Status {
 pub(crate) struct Site {
     directory: Directory,
     status: Status,
+    tokens: Option<TokenKeys>,
     assets: Assets,
+}
+
+/// A channel whose door has opened.
+struct Entered {
+    snapshot: Arc<Snapshot>,
+    source: Source,
+    door: Door,
+}
+
+/// A request with what is known of it before anything is looked up.
+struct Asking<'a> {
+    query: &'a str,
+    method: &'a Method,
+    headers: &'a HeaderMap,
+    token: Option<&'a str>,
+    now_ms: i64,
 }
 
 /// An answer, and how to count it.
 pub(crate) struct Answer {
     pub(crate) response: Reply,
     pub(crate) kind: Kind,
+    /// Whether the address holds a token, so that no cache may give the answer to somebody else.
+    pub(crate) for_one: bool,
     /// Set when the request broke a limit.
     pub(crate) refused: Option<Refusal>,
 }
@@ -52,55 +73,78 @@ const MISSING_CACHE: HeaderValue = HeaderValue::from_static("max-age=1");
 const BAD_REQUEST_TARGETS: u32 = 4;
 /// Seconds after which to ask again.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
+/// Spares the origin a crowd that waits for an event, and is little beside the time between two looks at it.
+const STATUS_CACHE: HeaderValue = HeaderValue::from_static("max-age=1");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const METRICS_TYPE: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 
 impl Site {
-    pub(crate) fn new(directory: Directory, status: Status) -> Self {
-        Self { directory, status, assets: Assets::load() }
+    pub(crate) fn new(directory: Directory, status: Status, tokens: Option<TokenKeys>) -> Self {
+        Self { directory, status, tokens, assets: Assets::load() }
     }
 
-    /// Answers a request. To HEAD it says the same as to GET; the connection leaves the body out.
-    pub(crate) fn answer<B: Body>(&self, request: &Request<B>, limits: &Limits) -> Answer {
+    /// Answers a request that came at `now_ms`, in milliseconds since 1970. To HEAD it says the same as to GET; the
+    /// connection leaves the body out.
+    pub(crate) fn answer<B: Body>(&self, request: &Request<B>, limits: &Limits, now_ms: i64) -> Answer {
         let uri = request.uri();
         if uri.path_and_query().is_some_and(|path| path.as_str().len() > limits.uri_bytes_max) {
             return refused(Refusal::UriBytes, Kind::Other, StatusCode::URI_TOO_LONG, "the URL is too long\n");
         }
-        let route = Route::parse(uri.path());
-        let kind = route.kind();
+        let Target { token, route } = Target::parse(uri.path());
+        let (kind, for_one) = (route.kind(), token.is_some());
         if !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
             let mut response = closing(StatusCode::METHOD_NOT_ALLOWED, "only GET, HEAD and OPTIONS\n");
             headers::allow_methods(response.headers_mut());
             share_live(&route, &mut response);
-            return Answer { response: Reply::Now(response), kind, refused: Some(Refusal::Method) };
+            return Answer { response: Reply::Now(response), kind, for_one, refused: Some(Refusal::Method) };
         }
         if !request.body().is_end_stream() {
             return refused(Refusal::Body, kind, StatusCode::PAYLOAD_TOO_LARGE, "requests have no body here\n");
         }
         let response = match *request.method() {
             Method::OPTIONS => Reply::Now(options(&route)),
-            _ => self.resource(&route, request),
+            _ => {
+                let (method, headers) = (request.method(), request.headers());
+                let asking = Asking { query: uri.query().unwrap_or_default(), method, headers, token, now_ms };
+                self.resource(&route, &asking)
+            }
         };
-        Answer { response, kind, refused: None }
+        Answer { response, kind, for_one, refused: None }
     }
 
-    fn resource<B>(&self, route: &Route<'_>, request: &Request<B>) -> Reply {
-        let (query, method, headers) = (request.uri().query().unwrap_or_default(), request.method(), request.headers());
+    fn resource(&self, route: &Route<'_>, asking: &Asking<'_>) -> Reply {
+        let headers = asking.headers;
         let found = match route {
-            Route::Multivariant { channel } => self
-                .directory
-                .source(channel)
-                .map(|(snapshot, _)| live::playlist(headers, &snapshot.multivariant, &snapshot.edge, false)),
+            Route::Multivariant { channel } => {
+                return Reply::Now(match self.enter(channel, asking) {
+                    Ok(Entered { snapshot, .. }) => {
+                        live::playlist(headers, &snapshot.multivariant, &snapshot.edge, false)
+                    }
+                    Err(why) => no_entry(why),
+                });
+            }
             Route::MediaPlaylist { channel, rendition } => {
-                return self.rendition(channel, rendition, Wanted::Playlist, query, method, headers);
+                return self.rendition(channel, rendition, Wanted::Playlist, asking);
             }
             Route::IFrames { channel, rendition } => {
-                return self.rendition(channel, rendition, Wanted::IFrames, query, method, headers);
+                return self.rendition(channel, rendition, Wanted::IFrames, asking);
             }
             Route::Media { channel, rendition, file } => {
-                let wanted = Wanted::File(file.as_ref().into());
-                return self.look(channel, Asked::new(wanted, rendition, method, headers));
+                return match self.enter(channel, asking) {
+                    Ok(entered) => entered.look(Wanted::File(file.as_ref().into()), rendition, asking),
+                    Err(why) => Reply::Now(no_entry(why)),
+                };
             }
-            Route::Watch => self.assets.page(headers),
+            Route::Watch { name } => {
+                let external = self.directory.notice(name).and_then(|notice| notice.external_origin());
+                self.assets.page(headers, external.as_deref())
+            }
+            Route::Status { name } => self.directory.notice(name).map(|notice| {
+                let mut response = text(StatusCode::OK, notice.json(asking.now_ms));
+                response.headers_mut().insert(header::CONTENT_TYPE, JSON);
+                response.headers_mut().insert(header::CACHE_CONTROL, STATUS_CACHE);
+                response
+            }),
             Route::Asset(name) => self.assets.hashed(name, headers),
             Route::Home => Some(text(StatusCode::OK, "weir runs here. A stream is watched at /watch/ and its name.\n")),
             Route::Health => Some(text(StatusCode::OK, "alive\n")),
@@ -118,31 +162,44 @@ impl Site {
         Reply::Now(found.unwrap_or_else(|| if route.is_live() { missing_live() } else { missing() }))
     }
 
+    /// Opens the door of a channel, or says what to answer instead. A token is verified before anything is looked up,
+    /// so that the time it takes is the same whether there is something behind the door or not.
+    fn enter(&self, channel: &str, asking: &Asking<'_>) -> Result<Entered, NoEntry> {
+        let now_s = asking.now_ms.div_euclid(1000);
+        let verified = match (asking.token, &self.tokens) {
+            (None, _) => Err(TokenFault::Missing),
+            (Some(token), Some(keys)) => keys.verify(token, channel, now_s),
+            (Some(_), None) => Err(TokenFault::Signature),
+        };
+        let Showing { snapshot, source, access } = self.directory.showing(channel).ok_or(NoEntry::NothingThere)?;
+        let door = Door::new(access, Pass::new(verified));
+        door.admits(&snapshot, now_s)?;
+        Ok(Entered { snapshot, source, door })
+    }
+
     /// A playlist of a rendition, with the directives of the query unless the playlist has its end.
     fn rendition(
         &self,
         channel: &str,
         rendition: &str,
         wanted: fn(Directives) -> Wanted,
-        query: &str,
-        method: &Method,
-        headers: &HeaderMap,
+        asking: &Asking<'_>,
     ) -> Reply {
-        let asked = |directives| Asked::new(wanted(directives), rendition, method, headers);
-        match Directives::parse(query) {
-            Ok(directives) => self.look(channel, asked(directives)),
-            Err(why) => match self.directory.source(channel) {
-                Some((snapshot, _)) if !snapshot.ended => Reply::Now(bad_request(why, &snapshot.edge)),
-                _ => self.look(channel, asked(Directives::default())),
-            },
+        match (self.enter(channel, asking), Directives::parse(asking.query)) {
+            (Err(why), _) => Reply::Now(no_entry(why)),
+            (Ok(entered), Ok(directives)) => entered.look(wanted(directives), rendition, asking),
+            (Ok(Entered { snapshot, .. }), Err(why)) if !snapshot.ended => Reply::Now(bad_request(why, &snapshot.edge)),
+            (Ok(entered), Err(_)) => entered.look(wanted(Directives::default()), rendition, asking),
         }
     }
+}
 
-    fn look(&self, channel: &str, asked: Asked) -> Reply {
-        let Some((snapshot, source)) = self.directory.source(channel) else { return Reply::Now(missing_live()) };
-        match asked.look(&snapshot) {
+impl Entered {
+    fn look(self, wanted: Wanted, rendition: &str, asking: &Asking<'_>) -> Reply {
+        let asked = Asked::new(wanted, rendition, asking.method, asking.headers);
+        match asked.look(&self.snapshot) {
             Look::Answer(response) => Reply::Now(response),
-            Look::Hold(at_most) => Reply::Held(Box::new(Held { asked, source, at_most })),
+            Look::Hold(at_most) => Reply::Held(Box::new(Held { asked, door: self.door, source: self.source, at_most })),
         }
     }
 }
@@ -158,6 +215,18 @@ fn missing() -> Response<Vec<Bytes>> {
     let mut response = text(StatusCode::NOT_FOUND, "not found\n");
     response.headers_mut().insert(header::CACHE_CONTROL, MISSING_CACHE);
     response
+}
+
+/// The answer to whoever may not see what is asked for. The page makes a sentence of the fault.
+pub(crate) fn no_entry(why: NoEntry) -> Response<Vec<Bytes>> {
+    match why {
+        NoEntry::NothingThere => missing_live(),
+        NoEntry::Token(fault) => {
+            let mut response = text(StatusCode::FORBIDDEN, format!("{fault}\n"));
+            headers::share_with_all(response.headers_mut());
+            response
+        }
+    }
 }
 
 /// Directives that nobody can follow.
@@ -177,7 +246,7 @@ pub(crate) fn unavailable() -> Response<Vec<Bytes>> {
     response
 }
 
-/// Answers OPTIONS: below `/live/` as a preflight, elsewhere with the methods alone, so that pages of other
+/// Answers OPTIONS: below `/live/` as a preflight, whatever is there, elsewhere with the methods alone, so that pages of other
 /// origins read neither metrics nor health.
 fn options(route: &Route<'_>) -> Response<Vec<Bytes>> {
     let mut response = Response::new(Vec::new());
@@ -197,7 +266,8 @@ fn share_live(route: &Route<'_>, response: &mut Response<Vec<Bytes>>) {
 
 /// Refuses a request and closes its connection, on which there may be a body that nobody is going to read.
 fn refused(refusal: Refusal, kind: Kind, status: StatusCode, why: &'static str) -> Answer {
-    Answer { response: Reply::Now(closing(status, why)), kind, refused: Some(refusal) }
+    // Such an answer is not stored anyway.
+    Answer { response: Reply::Now(closing(status, why)), kind, for_one: false, refused: Some(refusal) }
 }
 
 fn closing(status: StatusCode, why: &'static str) -> Response<Vec<Bytes>> {

@@ -126,7 +126,7 @@ async fn shutdown_lets_an_answer_end_but_does_not_wait_for_ever() {
 async fn a_port_in_use_is_named() {
     let server = Server::start(Limits::default()).await;
     let status = Status { metrics: std::sync::Arc::new(String::new), ready: std::sync::Arc::new(|| Ok(())) };
-    let config = Config { tls: None, listen: server.address, limits: Limits::default() };
+    let config = Config { tls: None, listen: server.address, limits: Limits::default(), tokens: None };
     let error = Origin::bind(config, Directory::new(), status).await.err().expect("in use");
     assert_eq!(
         error.to_string(),

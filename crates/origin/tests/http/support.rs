@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use weir_origin::{Config, Directory, Limits, Origin, Status, Tls};
+use weir_origin::{Access, Config, Directory, Limits, Origin, Status, Tls, TokenKey, TokenKeys};
 use weir_packager::{Edge, MediaFile, PartGrid, Playlist, RenditionSnapshot, Snapshot};
 
 /// A hung test ends here; nothing that passes comes near it.
@@ -37,6 +37,8 @@ pub struct Server {
     pub address: SocketAddr,
     pub tls_address: Option<SocketAddr>,
     pub publish: watch::Sender<Option<Arc<Snapshot>>>,
+    pub directory: Directory,
+    pub tokens: TokenKeys,
     stop: Option<oneshot::Sender<()>>,
     pub running: JoinHandle<()>,
 }
@@ -54,21 +56,22 @@ impl Server {
     pub async fn with_tls(limits: Limits, ready: Result<(), &'static str>, tls: Option<Tls>) -> Self {
         let directory = Directory::new();
         let (publish, studio) = watch::channel(Some(Arc::new(snapshot())));
-        directory.insert("studio", studio);
-        directory.insert("idle", watch::channel(None).1);
+        directory.insert("studio", studio, Access::Free);
+        directory.insert("idle", watch::channel(None).1, Access::Free);
         let status = Status {
             metrics: Arc::new(|| "weir_up 1\n".to_owned()),
             ready: Arc::new(move || ready.map_err(str::to_owned)),
         };
         let listen = "127.0.0.1:0".parse().expect("an address");
-        let config = Config { listen, tls, limits };
-        let origin = Origin::bind(config, directory, status).await.expect("a free port");
+        let tokens = TokenKeys { playback: TokenKey::new(&[1; 32]), preview: TokenKey::new(&[2; 32]) };
+        let config = Config { listen, tls, limits, tokens: Some(tokens.clone()) };
+        let origin = Origin::bind(config, directory.clone(), status).await.expect("a free port");
         let (stop, stopped) = oneshot::channel();
         let (address, tls_address) = (origin.local_addr(), origin.tls_local_addr());
         let running = tokio::spawn(origin.run(async {
             let _ = stopped.await;
         }));
-        Self { address, tls_address, publish, stop: Some(stop), running }
+        Self { address, tls_address, publish, directory, tokens, stop: Some(stop), running }
     }
 
     pub async fn connect(&self) -> Client {

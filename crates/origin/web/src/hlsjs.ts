@@ -1,6 +1,6 @@
 import Hls, { ErrorTypes, Events, type ErrorData, type LevelDetails } from "hls.js";
 import workerPath from "hls.js/dist/hls.worker.js?url";
-import type { Outcome } from "./main";
+import type { Outcome } from "./play";
 import { recordError, report } from "./report";
 import { playingState, type Progress } from "./state";
 import { pause } from "./stream";
@@ -8,6 +8,7 @@ import { AUTO, onQuality, showLatency, showLevel, showLevels, showState, video }
 
 /** Fatal errors, with nothing played in between, after which the player is given up and begun anew. */
 const REPAIRS_MAX = 3;
+const FORBIDDEN = 403;
 const REPAIR_PAUSE_MS = 1_000;
 /** Target durations without a new segment after which the encoder is taken to be gone. */
 const STILL_TARGETS_MAX = 3;
@@ -77,8 +78,8 @@ function repairErrors(hls: Hls, resolve: (outcome: Outcome) => void): void {
   hls.on(Events.ERROR, (_, data: ErrorData) => {
     recordError({ type: data.type, details: data.details, fatal: data.fatal, message: data.error.message });
     if (!data.fatal) return;
-    // Without a multivariant playlist there is nothing to mend.
-    const mendable = hls.levels.length > 0 && repairs < REPAIRS_MAX;
+    // Without a multivariant playlist there is nothing to mend, and a ticket does not become valid again.
+    const mendable = hls.levels.length > 0 && data.response?.code !== FORBIDDEN && repairs < REPAIRS_MAX;
     repairs += 1;
     if (mendable && data.type === ErrorTypes.MEDIA_ERROR) {
       hls.recoverMediaError();

@@ -1,25 +1,18 @@
 import Hls from "hls.js";
 import { playWithHlsJs, playlistDateAt } from "./hlsjs";
+import { watchEvent } from "./event";
 import { playNatively } from "./native";
+import { firstNotice } from "./notice";
+import { RETRY_MS, type Play } from "./play";
 import { report } from "./report";
-import { pause, streamBegins, streamBeginsAnew, type Found } from "./stream";
+import { pause, streamBegins, streamBeginsAnew, streamUrl, tokenInFragment } from "./stream";
 import "./style.css";
-import { showChannel, showState, video } from "./view";
+import { showChannel, showFound, showState, video } from "./view";
 
-/** Why a player is done with a stream. */
-export type Outcome = { why: "ended" } | { why: "gone" } | { why: "failed"; code: string };
-
-/** Pause before a player that failed is begun anew. */
-const RETRY_MS = 3_000;
-
-/** Waits for the stream, plays it, and waits again, for as long as the page is open. */
-async function watch(url: string, native: boolean): Promise<never> {
-  const play = native ? playNatively : playWithHlsJs;
-  const waiting = (found: Found) =>
-    showState(({ there: "starting", missing: "waiting", unreachable: "unreachable" } as const)[found]);
+/** Waits for the stream of a channel, plays it, and waits again, for as long as the page is open. */
+async function watchChannel(url: string, play: Play): Promise<never> {
   for (;;) {
-    await streamBegins(url, waiting);
-    report.players += 1;
+    await streamBegins(url, showFound);
     const outcome = await play(url);
     if (outcome.why === "ended") {
       showState("ended");
@@ -38,9 +31,16 @@ const encoded = location.pathname.split("/")[2] ?? "";
 const options = new URLSearchParams(location.search);
 const native = options.has("native") || !Hls.isSupported();
 
+const play: Play = (url) => {
+  report.players += 1;
+  return (native ? playNatively : playWithHlsJs)(url);
+};
+
 window.weir = report;
 report.engine = native ? "native" : "hls.js";
 showChannel(decodeURIComponent(encoded));
-void watch(`/live/${encoded}/index.m3u8`, native);
+void firstNotice(encoded, () => showState("unreachable")).then((notice) =>
+  notice ? watchEvent(encoded, notice, play) : watchChannel(streamUrl(encoded, tokenInFragment()), play),
+);
 // `?latency` reads the clock that some sources burn into their picture.
 if (options.has("latency")) void import("./latency").then(({ watchClock }) => watchClock(video, playlistDateAt));

@@ -1,4 +1,4 @@
-import type { Outcome } from "./main";
+import type { Outcome } from "./play";
 import { recordError } from "./report";
 import { playingState } from "./state";
 import { showLevels, showState, video } from "./view";

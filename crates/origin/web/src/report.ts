@@ -1,3 +1,4 @@
+import type { Notice } from "./notice";
 import type { State } from "./state";
 
 /** One error of the player, fatal or not. */
@@ -34,6 +35,8 @@ export interface ClockReport {
 /** What the page knows of itself, as `window.weir`: for tests, and for whoever looks into a complaint. */
 export interface Report {
   state: State;
+  /** How far the event has come, `null` for a channel that announces none. */
+  notice: Notice["state"] | null;
   engine: "hls.js" | "native" | null;
   /** Players started since the page was opened; more than one means that one was given up. */
   players: number;
@@ -61,6 +64,7 @@ const ERRORS_MAX = 100;
 
 export const report: Report = {
   state: "waiting",
+  notice: null,
   engine: null,
   players: 0,
   errors: [],

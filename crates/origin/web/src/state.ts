@@ -9,7 +9,12 @@ export type State =
   | "interrupted"
   | "ending"
   | "ended"
-  | "error";
+  | "error"
+  | "upcoming"
+  | "ticket"
+  | "expired"
+  | "refused"
+  | "elsewhere";
 
 export const SENTENCES: Record<State, string> = {
   waiting: "Waiting for the stream to begin.",
@@ -22,7 +27,18 @@ export const SENTENCES: Record<State, string> = {
   ending: "The stream has ended. This is the last of it.",
   ended: "The stream has ended.",
   error: "Playback failed. Trying again.",
+  upcoming: "Not on air yet.",
+  ticket: "This stream needs a ticket.",
+  expired: "Your ticket has expired.",
+  refused: "Your ticket is not valid for this stream.",
+  elsewhere: "The stream comes from another site and cannot be played here now. Trying again.",
 };
+
+/** How a viewer's ticket stands, by the origin's reason for refusing the token in it. */
+export function ticketState(reason: string): State {
+  if (reason.includes("missing")) return "ticket";
+  return reason.includes("expired") ? "expired" : "refused";
+}
 
 /** What is known of a stream that is being played. */
 export interface Progress {

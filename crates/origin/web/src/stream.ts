@@ -5,9 +5,9 @@ const ASK_GROWTH = 1.5;
 /** Share of a pause that is left to chance, so that a waiting crowd does not ask all at once. */
 const JITTER = 0.3;
 /** An origin that has said nothing for this long will not. */
-const ANSWER_MS_MAX = 10_000;
+export const ANSWER_MS_MAX = 10_000;
 
-export type Found = "there" | "missing" | "unreachable";
+export type Found = "there" | "missing" | "refused" | "unreachable";
 
 /** A pause that a crowd of viewers does not take in step. */
 export function pause(ms: number): Promise<void> {
@@ -27,26 +27,42 @@ async function poll(wanted: () => Promise<Found>, tell: (found: Found) => void):
 
 /** Waits for a stream to begin. */
 export function streamBegins(url: string, tell: (found: Found) => void): Promise<void> {
-  return poll(async () => (await read(url)).found, tell);
+  return poll(async () => (await look(url)).found, tell);
 }
 
 /** Waits for a stream that has ended to begin anew under the same address. */
 export function streamBeginsAnew(url: string, tell: (found: Found) => void): Promise<void> {
-  return poll(async () => {
-    const multivariant = await read(url);
-    const first = multivariant.text.split("\n").find((line) => line && !line.startsWith("#"));
-    if (!first) return "missing";
-    const media = await read(new URL(first.trim(), new URL(url, location.href)).href);
-    return media.found === "there" && media.text.includes("#EXT-X-ENDLIST") ? "missing" : media.found;
-  }, tell);
+  return poll(() => lookBeyondEnd(url), tell);
 }
 
-async function read(url: string): Promise<{ found: Found; text: string }> {
+/** Looks whether there is a stream, other than one that has its end. */
+export async function lookBeyondEnd(url: string): Promise<Found> {
+  const multivariant = await look(url);
+  const first = multivariant.text.split("\n").find((line) => line && !line.startsWith("#"));
+  if (multivariant.found !== "there" || !first) return "missing";
+  const media = await look(new URL(first.trim(), new URL(url, location.href)).href);
+  return media.found === "there" && media.text.includes("#EXT-X-ENDLIST") ? "missing" : media.found;
+}
+
+/** Looks whether there is a stream. The text is the playlist, or why it is refused. */
+export async function look(url: string): Promise<{ found: Found; text: string }> {
   try {
     const response = await fetch(url, { cache: "no-cache", signal: AbortSignal.timeout(ANSWER_MS_MAX) });
-    if (!response.ok) return { found: response.status === 404 ? "missing" : "unreachable", text: "" };
-    return { found: "there", text: await response.text() };
+    if (response.ok) return { found: "there", text: await response.text() };
+    if (response.status === 403) return { found: "refused", text: await response.text() };
+    return { found: response.status === 404 ? "missing" : "unreachable", text: "" };
   } catch {
     return { found: "unreachable", text: "" };
   }
+}
+
+/** Where the stream of a channel or an event is; `name` is percent-encoded. A token stands in the path, which is what
+ *  the addresses in playlists keep. */
+export function streamUrl(name: string, token: string | null): string {
+  return `${token ? `/token/${encodeURIComponent(token)}` : ""}/live/${name}/index.m3u8`;
+}
+
+/** The token in the page's fragment, `#token=…`, which browsers send to nobody. */
+export function tokenInFragment(): string | null {
+  return new URLSearchParams(location.hash.slice(1)).get("token");
 }

@@ -1,5 +1,6 @@
 import { report, type Level } from "./report";
 import { SENTENCES, type State } from "./state";
+import type { Found } from "./stream";
 
 /** Value of the selector that leaves the choice to the player. */
 export const AUTO = -1;
@@ -16,19 +17,37 @@ const quality = element<HTMLSelectElement>("quality");
 const qualityLabel = element("quality-label");
 const latency = element("latency");
 const playing = element("playing");
+const countdown = element("countdown");
+const preview = element("preview");
 
-/** Says how things stand; `detail` is an error code. */
-export function showState(state: State, detail = ""): void {
-  const sentence = SENTENCES[state] + (detail ? ` (${detail})` : "");
+/** Says how things stand, in words of its own where the usual ones will not do; `detail` is an error code. */
+export function showState(state: State, detail = "", words = SENTENCES[state]): void {
+  const sentence = words + (detail ? ` (${detail})` : "");
   report.state = state;
   // Written only when it changed: screen readers read it aloud.
   if (status.textContent !== sentence) status.textContent = sentence;
   document.body.dataset["state"] = state;
 }
 
+/** Says what was found where a stream is awaited. */
+export function showFound(found: Found): void {
+  showState(({ there: "starting", missing: "waiting", refused: "ticket", unreachable: "unreachable" } as const)[found]);
+}
+
 export function showChannel(name: string): void {
   element("channel").textContent = name;
   document.title = `${name} · live`;
+}
+
+/** The words in the place of the picture, if any. They change every second and are not read aloud. */
+export function showCountdown(words: string | null): void {
+  countdown.textContent = words;
+  countdown.hidden = words === null;
+}
+
+/** Whether to say that what plays is not public. */
+export function showPreview(shown: boolean): void {
+  preview.hidden = !shown;
 }
 
 export function showLatency(seconds: number | null): void {
