@@ -10,12 +10,11 @@ use metrics::{counter, gauge};
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 use weir_ingest::{CloseReason, IngestEvent, PublishRequest, Refusal};
-use weir_packager::{Packager, Snapshot};
+use weir_packager::Snapshot;
 
 use crate::backoff::Backoff;
 use crate::files::ChannelFiles;
 use crate::life::{Answer, Due, Life, Stage};
-use crate::position::PositionFile;
 use crate::settings::{ChannelSpec, OnShutdown, Settings};
 use crate::show::{Failed, Show};
 use crate::source::{Feed, Source};
@@ -53,7 +52,7 @@ impl Channel {
         snapshots: Arc<watch::Sender<Option<Arc<Snapshot>>>>,
     ) -> io::Result<Self> {
         let files = ChannelFiles::open(&settings.state_dir, &spec.name)?;
-        let resumed = files.take_window(settings.packager, &session_id())?;
+        let resumed = files.resume(settings.packager, &session_id())?;
         let mut channel = Self {
             life: Life::new(settings.reconnect_window, resumed.as_ref().map(|_| Instant::now())),
             source: None,
@@ -65,9 +64,9 @@ impl Channel {
             files,
             snapshots,
         };
-        if let Some(packager) = resumed {
+        if let Some((packager, ledger)) = resumed {
             info!(channel = channel.spec.name, "playlists of the earlier run go on");
-            channel.show = Some(channel.new_show(packager, channel.files.position()?));
+            channel.show = Some(Show::new(&channel.spec.name, packager, ledger, channel.snapshots.clone()));
         }
         Ok(channel)
     }
@@ -112,11 +111,6 @@ impl Channel {
         let clock = request.protocol.clock();
         self.source = Some(Source::new(request.accept(), clock));
         counter!("weir_publishers_total", "channel" => self.spec.name.clone()).increment(1);
-    }
-
-    fn new_show(&self, packager: Packager, position: PositionFile) -> Show {
-        let segment_ms = self.settings.packager.segment_ms();
-        Show::new(&self.spec.name, packager, segment_ms, position, self.snapshots.clone())
     }
 
     async fn laddered(&mut self, output: Result<weir_ladder::Output, weir_ladder::WorkerFailure>) {
@@ -222,11 +216,7 @@ impl Channel {
         match self.settings.on_shutdown {
             OnShutdown::End => show.end().await,
             OnShutdown::Resume => {
-                let kept = match show.suspend().await {
-                    Ok(packager) => self.files.keep_window(packager).await,
-                    Err(e) => Err(e),
-                };
-                if let Err(e) = kept {
+                if let Err(e) = show.suspend().await {
                     error!(channel = self.spec.name, error = %e, "cannot keep the playlists for the next run");
                 }
             }

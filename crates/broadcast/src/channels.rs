@@ -13,7 +13,7 @@ use weir_packager::Snapshot;
 use crate::channel::Channel;
 use crate::gate::Gate;
 use crate::settings::{ChannelSpec, Settings};
-use crate::{link, stages};
+use crate::{ledger, link, stages};
 
 /// Publishers that may wait for a channel's answer. One sends, one may knock; more only while under attack.
 const WAITING_MAX: usize = 16;
@@ -119,6 +119,7 @@ impl Channels {
 
 /// Describes the metrics of this crate.
 pub fn describe_metrics() {
+    ledger::describe_metrics();
     stages::describe_metrics();
     link::describe_metrics();
     describe_counter!("weir_publishers_total", "Publishers accepted, by channel.");

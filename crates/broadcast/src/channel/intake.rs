@@ -8,7 +8,6 @@ use tracing::{error, info, warn};
 use weir_ingest::IngestEvent;
 use weir_ladder::spawn;
 use weir_media::{Frame, FrameRate};
-use weir_packager::Packager;
 
 use super::{Channel, session_id};
 use crate::link;
@@ -146,9 +145,8 @@ impl Channel {
     }
 
     fn first_show(&self) -> io::Result<Show> {
-        let position = self.files.position()?;
-        let packager = Packager::new(self.settings.packager, &session_id(), position.position());
-        Ok(self.new_show(packager.map_err(io::Error::other)?, position).hold_back())
+        let (packager, ledger) = self.files.begin(self.settings.packager, &session_id())?;
+        Ok(Show::new(&self.spec.name, packager, ledger, self.snapshots.clone()))
     }
 
     /// The source broke off: what was fed drains, and the next keyframe begins anew.
