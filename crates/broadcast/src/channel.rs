@@ -14,8 +14,8 @@ use weir_packager::{Packager, Snapshot};
 
 use crate::backoff::Backoff;
 use crate::files::ChannelFiles;
+use crate::ledger::Ledger;
 use crate::life::{Answer, Due, Life, Stage};
-use crate::position::PositionFile;
 use crate::settings::{ChannelSpec, Lasting, OnShutdown, Settings};
 use crate::show::{Failed, Show};
 use crate::source::{Feed, Source};
@@ -78,7 +78,7 @@ impl Channel {
             Lasting::Event => (&settings.events_dir, None),
         };
         let files = ChannelFiles::open(folder, &spec.name)?;
-        let resumed = files.take_window(settings.packager, &session_id())?;
+        let resumed = files.resume(settings.packager, &session_id())?;
         let mut channel = Self {
             life: Life::new(reconnect_window, resumed.as_ref().map(|_| Instant::now())),
             source: None,
@@ -91,9 +91,9 @@ impl Channel {
             outside,
         };
         channel.told(|status| *status = Status::default());
-        if let Some(packager) = resumed {
+        if let Some((packager, ledger)) = resumed {
             info!(channel = channel.spec.name, "playlists of the earlier run go on");
-            channel.show = Some(channel.new_show(packager, channel.files.position()?));
+            channel.show = Some(channel.new_show(packager, ledger));
         }
         Ok(channel)
     }
@@ -139,7 +139,7 @@ impl Channel {
             self.end_show().await;
             self.ended = Some(Instant::now());
         } else if public && let Some(show) = &mut self.show {
-            show.open_to_public();
+            show.open_to_public().await;
         }
     }
 
@@ -174,9 +174,8 @@ impl Channel {
         counter!("weir_publishers_total", "channel" => self.spec.name.clone()).increment(1);
     }
 
-    fn new_show(&self, packager: Packager, position: PositionFile) -> Show {
-        let segment_ms = self.settings.packager.segment_ms();
-        Show::new(&self.spec.name, packager, segment_ms, position, self.outside.snapshots.clone())
+    fn new_show(&self, packager: Packager, ledger: Ledger) -> Show {
+        Show::new(&self.spec.name, packager, ledger, self.outside.snapshots.clone())
     }
 
     async fn laddered(&mut self, output: Result<weir_ladder::Output, weir_ladder::WorkerFailure>) {
@@ -310,11 +309,7 @@ impl Channel {
             (Lasting::Standing, OnShutdown::End) => show.end().await,
             // An event goes on in the next run whatever becomes of standing channels.
             (Lasting::Event, _) | (Lasting::Standing, OnShutdown::Resume) => {
-                let kept = match show.suspend().await {
-                    Ok(packager) => self.files.keep_window(packager).await,
-                    Err(e) => Err(e),
-                };
-                if let Err(e) = kept {
+                if let Err(e) = show.suspend().await {
                     error!(channel = self.spec.name, error = %e, "cannot keep the playlists for the next run");
                 }
             }

@@ -14,10 +14,11 @@ use weir_ingest::{PublishRequest, Refusal};
 use weir_packager::Snapshot;
 
 use crate::channel::{Channel, Outside};
+use crate::files::ChannelFiles;
 use crate::gate::Gate;
 use crate::settings::{ChannelSpec, Settings};
 use crate::status::Status;
-use crate::{files, link, stages};
+use crate::{ledger, link, stages};
 
 pub use crate::channel::Wish;
 
@@ -183,7 +184,7 @@ impl Channels {
         }
         let Some(name) = self.name_of(id) else { return };
         self.slots.remove(&name);
-        if let Err(error) = files::remove(&self.settings.events_dir, &name) {
+        if let Err(error) = remove_files(&self.settings.events_dir, &name) {
             warn!(channel = name, %error, "the files of a past event cannot be removed");
         }
     }
@@ -221,6 +222,11 @@ impl Channels {
     }
 }
 
+/// Nothing of a past event is needed again, not even its numbers.
+fn remove_files(events_dir: &Path, name: &str) -> io::Result<()> {
+    ChannelFiles::open(events_dir, name)?.remove()
+}
+
 /// Removes what is left of events other than `running`, by their names: their end was missed.
 ///
 /// # Errors
@@ -234,7 +240,7 @@ pub fn remove_past_events(events_dir: &Path, running: &HashSet<String>) -> io::R
     for entry in entries {
         let name = entry?.file_name();
         if let Some(name) = name.to_str().filter(|name| !running.contains(*name)) {
-            files::remove(events_dir, name)?;
+            remove_files(events_dir, name)?;
         }
     }
     Ok(())
@@ -242,6 +248,7 @@ pub fn remove_past_events(events_dir: &Path, running: &HashSet<String>) -> io::R
 
 /// Describes the metrics of this crate.
 pub fn describe_metrics() {
+    ledger::describe_metrics();
     stages::describe_metrics();
     link::describe_metrics();
     describe_counter!("weir_publishers_total", "Publishers accepted, by channel.");

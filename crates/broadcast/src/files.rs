@@ -1,17 +1,20 @@
-//! The files of one channel: where its sequence numbers and, between two runs, its window are kept.
+//! The files of one channel: where its sequence numbers and its window are kept.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use tracing::warn;
-use weir_packager::{Config, Packager, SavedWindow};
+use weir_packager::{Config, Packager};
 
-use crate::position::{PositionFile, write_durably};
+use crate::journal::{Journal, remove_others};
+use crate::ledger::Ledger;
+use crate::position::{Kept, PositionFile};
 
 /// The folder of one channel.
 #[derive(Debug, Clone)]
 pub struct ChannelFiles {
+    name: String,
     folder: PathBuf,
 }
 
@@ -20,39 +23,65 @@ impl ChannelFiles {
     pub fn open(state_dir: &Path, name: &str) -> io::Result<Self> {
         let folder = state_dir.join(name);
         fs::create_dir_all(&folder).map_err(|e| named(&folder, e))?;
-        Ok(Self { folder })
+        Ok(Self { name: name.to_owned(), folder })
     }
 
-    /// The sequence numbers.
-    pub fn position(&self) -> io::Result<PositionFile> {
+    /// A presentation with empty playlists, whose numbers go on behind everything that was there before. `session` must
+    /// be new, as for [`Packager::new`]. Where playlists of an earlier run were left, they are lost.
+    pub fn begin(&self, config: Config, session: &str) -> io::Result<(Packager, Ledger)> {
+        let mut position = self.position()?;
+        self.discard(&mut position);
+        let packager = Packager::new(config, session, position.position()).map_err(io::Error::other)?;
+        let journal = Journal::begin(&self.folder, session);
+        Ok((packager.journaled(), Ledger::new(&self.name, config.segment_ms(), position, journal)))
+    }
+
+    /// The presentation that an earlier run left, however that run ended. One that cannot be gone on with is
+    /// left out and named in the log: then the numbers go on behind those reserved.
+    pub fn resume(&self, config: Config, session: &str) -> io::Result<Option<(Packager, Ledger)>> {
+        let mut position = self.position()?;
+        let found = match position.journal() {
+            None => None,
+            Some(Kept { id, reached, is_whole: true }) => {
+                Some(Journal::resume(&self.folder, id, config, session, reached).map_err(|e| e.to_string()))
+            }
+            Some(_) => Some(Err("the machine was restarted and may not have written all of them".to_owned())),
+        };
+        match found {
+            Some(Ok((packager, journal))) => {
+                if let Err(e) = remove_others(&self.folder, Some(journal.id())) {
+                    warn!(channel = self.name, error = %e, "cannot remove an old journal");
+                }
+                Ok(Some((packager, Ledger::new(&self.name, config.segment_ms(), position, journal))))
+            }
+            Some(Err(error)) => {
+                warn!(channel = self.name, error, "kept playlists cannot be used; new ones begin");
+                self.discard(&mut position);
+                Ok(None)
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// Removes everything that is kept of the channel, its numbers included: for one that never is on air again.
+    #[cfg_attr(not(test), expect(dead_code, reason = "channels are never over; events are"))]
+    pub fn remove(self) -> io::Result<()> {
+        match fs::remove_dir_all(&self.folder) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(named(&self.folder, e)),
+            _ => Ok(()),
+        }
+    }
+
+    fn position(&self) -> io::Result<PositionFile> {
         PositionFile::open(&self.folder.join("position.json"))
     }
 
-    /// Takes the window that the run before left, if it left one. It is gone from the disk then: a later
-    /// crash must not bring it back. One that cannot be read is left out and named in the log.
-    pub fn take_window(&self, config: Config, session: &str) -> io::Result<Option<Packager>> {
-        let path = self.window();
-        let saved = match fs::read(&path) {
-            Ok(saved) => SavedWindow::from_bytes(saved.into()),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(e) => return Err(named(&path, e)),
-        };
-        fs::remove_file(&path).map_err(|e| named(&path, e))?;
-        let restored = Packager::restore(config, session, self.position()?.position(), saved);
-        Ok(restored
-            .inspect_err(|e| warn!(path = %path.display(), error = %e, "kept playlists cannot be used; new ones begin"))
-            .ok())
-    }
-
-    /// Keeps the window for the next run.
-    pub async fn keep_window(&self, packager: Packager) -> io::Result<()> {
-        let path = self.window();
-        let write = move || write_durably(&path, |file| packager.save().write_to(file)).map_err(|e| named(&path, e));
-        tokio::task::spawn_blocking(write).await.map_err(io::Error::other)?
-    }
-
-    fn window(&self) -> PathBuf {
-        self.folder.join("window.bin")
+    /// Sees to it that no journal that is there now is ever gone on with.
+    fn discard(&self, position: &mut PositionFile) {
+        let forgotten = position.forget_journal();
+        if let Err(e) = forgotten.and(remove_others(&self.folder, None)) {
+            warn!(channel = self.name, error = %e, "cannot remove an old journal");
+        }
     }
 }
 

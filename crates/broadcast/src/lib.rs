@@ -10,6 +10,8 @@ mod channel;
 mod channels;
 mod files;
 mod gate;
+mod journal;
+mod ledger;
 mod life;
 mod link;
 mod position;

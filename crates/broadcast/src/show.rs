@@ -11,15 +11,18 @@ use weir_ladder::{Output, Worker, WorkerFailure};
 use weir_media::{Frame, MEDIA_HZ, TrackFormat, TrackKind};
 use weir_packager::{Counters, Epoch, EpochError, FormatError, Packager, PushError, Snapshot};
 
-use crate::position::PositionFile;
+use crate::ledger::Ledger;
 use crate::stages::Stages;
+
+#[cfg(test)]
+mod tests;
 
 /// How many workers may run for one channel: one that is fed, and those that still drain because the
 /// source broke off twice within moments. Beyond that the oldest is cut short.
 const WORKERS_MAX: usize = 3;
 
-/// Playlists appear with this many segments: players that join a single one stall at once, and Chromium's own
-/// gives up on it.
+/// Playlists appear with this many segments, at the beginning and when they open to the public: players that join a
+/// single one stall at once, and Chromium's own gives up on it.
 const FIRST_SEGMENTS: u64 = 2;
 
 /// Index of the best rendition of an epoch.
@@ -80,36 +83,32 @@ impl EpochFailure {
 pub struct Show {
     channel: String,
     packager: Packager,
-    position: PositionFile,
-    segment_ms: u32,
+    ledger: Ledger,
     epochs: VecDeque<Running>,
     snapshots: Arc<watch::Sender<Option<Arc<Snapshot>>>>,
     published: Instant,
     /// The segment that is to be finished next, and since when it is.
     segment: (u64, Instant),
-    /// Until there is enough to begin with.
-    held_back: bool,
 }
 
 impl Show {
-    /// A presentation whose playlists go to `snapshots`.
+    /// A presentation that is kept in `ledger` and whose playlists go to `snapshots`.
     pub fn new(
         channel: &str,
         packager: Packager,
-        segment_ms: u32,
-        position: PositionFile,
+        ledger: Ledger,
         snapshots: Arc<watch::Sender<Option<Arc<Snapshot>>>>,
     ) -> Self {
-        let channel = channel.to_owned();
-        let (epochs, now, held_back) = (VecDeque::new(), Instant::now(), false);
-        let (published, segment) = (now, (0, now));
-        Self { channel, packager, position, segment_ms, epochs, snapshots, published, segment, held_back }
+        let (channel, epochs, now) = (channel.to_owned(), VecDeque::new(), Instant::now());
+        Self { channel, packager, ledger, epochs, snapshots, published: now, segment: (0, now) }
     }
 
-    /// Lets nothing be seen before there is enough to begin with. For a presentation without a past.
-    pub fn hold_back(mut self) -> Self {
-        self.held_back = true;
-        self
+    /// Opens a private presentation to the public with its next segment, also if the daemon is killed before that. Those
+    /// who watch see the last of what was private until the public part is enough to begin with.
+    #[cfg_attr(not(test), expect(dead_code, reason = "channels are public from the beginning; events are not"))]
+    pub async fn open_to_public(&mut self) {
+        self.packager.open_to_public();
+        self.publish().await;
     }
 
     /// Adds an epoch; its output comes after that of the epochs before it.
@@ -224,68 +223,48 @@ impl Show {
     pub async fn end(&mut self) {
         self.epochs.clear();
         self.packager.end();
-        self.held_back = false;
-        self.publish().await;
-        if let Err(e) = self.settle().await {
+        // Before anybody sees the end, so that no other run goes on behind it.
+        if let Err(e) = self.ledger.close(self.packager.position()).await {
             error!(channel = self.channel, error = %e, "cannot store where the playlists ended");
         }
+        self.publish().await;
     }
 
-    /// Closes what is open and hands out the window, for another run of the daemon to go on with.
-    pub async fn suspend(mut self) -> io::Result<Packager> {
+    /// Closes what is open and keeps the window for another run of the daemon to go on with.
+    pub async fn suspend(mut self) -> io::Result<()> {
         self.epochs.clear();
         self.packager.end_epoch();
         self.publish().await;
-        self.settle().await?;
-        Ok(self.packager)
+        self.ledger.keep(self.packager.position()).await
     }
 
-    /// Shows what changed, after its numbers are safe on disk.
+    /// Shows what changed, after it is safe on disk.
     pub async fn publish(&mut self) {
-        self.held_back &= self.packager.counters().segments < FIRST_SEGMENTS;
-        if self.held_back {
+        let next_msn = self.packager.edge().next_msn;
+        if next_msn != self.segment.0 {
+            self.segment = (next_msn, Instant::now());
+        }
+        let recorded = self.packager.take_journal();
+        let snapshot = if self.is_held_back() { None } else { self.packager.take_snapshot(Instant::now()) };
+        if recorded.is_none() && snapshot.is_none() {
             return;
         }
-        let Some(snapshot) = self.packager.take_snapshot(Instant::now()) else { return };
-        let position = self.packager.position();
-        if !self.position.covers(&position) {
-            let segment_ms = self.segment_ms;
-            if let Err(e) = self.on_disk(move |file| file.reserve(&position, segment_ms)).await {
-                // Going on would risk numbers that go back after a crash; standing still would end the
-                // broadcast for certain. The broadcast is worth more.
-                error!(channel = self.channel, error = %e, "cannot reserve sequence numbers on disk");
-            }
+        let shown = snapshot.is_some().then(|| self.packager.position());
+        if !self.ledger.store(recorded, shown).await {
+            self.packager.stop_journal();
         }
+        let Some(snapshot) = snapshot else { return };
         let now = Instant::now();
         self.published = now;
-        if snapshot.edge.next_msn != self.segment.0 {
-            self.segment = (snapshot.edge.next_msn, now);
-        }
         if let (Some(pts), Some(front)) = (self.packager.last_picture(MEDIA_HZ), self.epochs.front()) {
             front.stages.closed(pts, now);
         }
         self.snapshots.send_replace(Some(snapshot));
     }
 
-    async fn settle(&mut self) -> io::Result<()> {
-        let position = self.packager.position();
-        self.on_disk(move |file| file.settle(&position)).await
-    }
-
-    /// Runs blocking work on the position file without holding up the runtime.
-    async fn on_disk<F>(&mut self, work: F) -> io::Result<()>
-    where
-        F: FnOnce(&mut PositionFile) -> io::Result<()> + Send + 'static,
-    {
-        let mut file = self.position.clone();
-        let (file, result) = tokio::task::spawn_blocking(move || {
-            let result = work(&mut file);
-            (file, result)
-        })
-        .await
-        .map_err(io::Error::other)?;
-        self.position = file;
-        result
+    /// Whether there is not enough to begin with yet. What has ended is all there will be.
+    fn is_held_back(&self) -> bool {
+        self.packager.counters().segments < FIRST_SEGMENTS && !self.packager.has_ended()
     }
 
     /// The oldest epoch's first output: from here on the packager is in it.

@@ -42,7 +42,9 @@ pub(crate) struct OpenEpoch {
     /// Wall clock of instant 0, never before the end of the epoch before.
     wall_ms: i64,
     discontinuity: u64,
-    renditions: Vec<Segmenter>,
+    /// The first of its segments, counted from 0, with which a private presentation may open to the public.
+    pub(crate) public_from: u64,
+    pub(crate) renditions: Vec<Segmenter>,
     /// Tracks of the window, known from the first published segment on.
     members: Vec<(usize, Arc<Init>)>,
 }
@@ -58,7 +60,8 @@ impl OpenEpoch {
         let wall_ms = epoch.wall_start_ms.clamp(0, WALL_MS_MAX).max(window.wall_end_ms.unwrap_or(0));
         let plan = Plan::new(config, epoch.segment, window.next.next_base_ms);
         let renditions = epoch.renditions.into_iter().map(|spec| Segmenter::new(spec.name, spec.kind)).collect();
-        Ok(Self { plan, wall_ms, discontinuity: window.next.next_discontinuity, renditions, members: Vec::new() })
+        let discontinuity = window.next.next_discontinuity;
+        Ok(Self { plan, wall_ms, discontinuity, public_from: 0, renditions, members: Vec::new() })
     }
 
     pub(crate) fn set_format(&mut self, index: usize, format: TrackFormat) -> Result<(), FormatError> {
@@ -126,7 +129,8 @@ impl OpenEpoch {
             parts.push(TickPart { track: *track, init: Arc::clone(init), kind: rendition.kind, packed });
         }
         let (tagged, discontinuity) = (first && self.discontinuity > 0, self.discontinuity);
-        Some(Tick { discontinuity, tagged, wall_ms: self.wall_ms, base_ms: self.plan.base_ms, parts })
+        let may_open = parts.first().is_some_and(|part| part.packed.segment >= self.public_from);
+        Some(Tick { discontinuity, tagged, may_open, wall_ms: self.wall_ms, base_ms: self.plan.base_ms, parts })
     }
 
     /// What the window is to know of the renditions; nothing while one has no format.

@@ -5,8 +5,8 @@
 //! has finished the part) ─► Tick ─► Window (what the playlists list, and what they listed) ─► Snapshot
 //! ```
 //!
-//! No clock, no I/O, no runtime: whoever drives a [`Packager`] tells it the wall clock once per epoch and
-//! stores its [`Position`] before it shows the [`Snapshot`] to anybody.
+//! No clock, no I/O, no runtime: whoever drives a [`Packager`] tells it the wall clock once per epoch, and writes its
+//! [`JournalBatch`] and stores its [`Position`] before it shows the [`Snapshot`] to anybody.
 
 mod boxes;
 mod config;
@@ -16,13 +16,14 @@ mod fragment;
 mod grid;
 mod iframes;
 mod init;
+mod journal;
 mod multivariant;
 mod packager;
 mod playlist;
+mod preview;
 mod rates;
 mod render;
 mod restore;
-mod saved;
 mod segmenter;
 mod slot;
 mod snapshot;
@@ -33,7 +34,7 @@ pub use config::{Config, ConfigError, InvalidSession, Latency, Position};
 pub use epoch::{Epoch, RenditionSpec};
 pub use error::{EpochError, FormatError, PushError};
 pub use grid::SegmentGrid;
+pub use journal::{JournalBatch, JournalRecord};
 pub use packager::{Counters, Packager};
-pub use restore::RestoreError;
-pub use saved::SavedWindow;
+pub use restore::{RestoreError, Restored};
 pub use snapshot::{Edge, MediaFile, PartGrid, Playlist, RenditionSnapshot, Snapshot};

@@ -1,16 +1,17 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
 use weir_media::{Frame, TrackFormat, TrackKind};
 
 use crate::config::{Config, InvalidSession, Position, Session};
 use crate::epoch::{Epoch, OpenEpoch};
 use crate::error::{EpochError, FormatError, PushError};
 use crate::iframes::iframe_playlist;
+use crate::journal::{JournalBatch, Recorder};
 use crate::multivariant::multivariant_playlist;
 use crate::playlist::media_playlist;
-use crate::restore::{RestoreError, restored};
-use crate::saved::{SavedWindow, save};
+use crate::restore::{Found, RestoreError, Restored, restored};
 use crate::slot::Slot;
 use crate::snapshot::{Edge, PartGrid, Playlist, RenditionSnapshot, Snapshot};
 use crate::window::{Track, Window};
@@ -20,8 +21,8 @@ use crate::window::{Track, Window};
 /// The life of it: [`start_epoch`](Self::start_epoch), [`set_format`](Self::set_format) and [`push`](Self::push) for
 /// each rendition, [`end_epoch`](Self::end_epoch), [`fill`](Self::fill) while nothing comes, and so on with the next
 /// epoch, until [`end`](Self::end).
-/// After a call that may have published, store [`position`](Self::position), then show
-/// [`take_snapshot`](Self::take_snapshot).
+/// After a call that may have published, write [`take_journal`](Self::take_journal) and store
+/// [`position`](Self::position), then show [`take_snapshot`](Self::take_snapshot).
 #[derive(Debug)]
 pub struct Packager {
     config: Config,
@@ -39,7 +40,8 @@ pub struct Packager {
 /// What happened since the packager was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counters {
-    /// Segments published, gaps left out.
+    /// Segments finished since the presentation began, in earlier runs too, or since it was opened to the public; gaps
+    /// left out.
     pub segments: u64,
     /// Parts, each of one rendition, that were dropped at the end of an epoch because another rendition had none to go with them.
     pub parts_dropped: u64,
@@ -55,19 +57,37 @@ impl Packager {
         Ok(Self::with_window(config, Session::new(session)?, Window::new(position.bounded())))
     }
 
-    /// A presentation that goes on with a saved window: the same URLs give the same bytes. `session` must be new, as
-    /// for [`new`](Self::new), and `position` be the one stored last: a window that is older than it is refused,
-    /// because sequence numbers would go back.
+    /// A presentation that goes on with what an earlier run recorded: the same URLs give the same bytes, and a segment
+    /// of which only some parts had come ends with them. `session` must be new, as for [`new`](Self::new).
+    ///
+    /// `newest` is the highest media sequence number of which there is a file, and `file` gives each that is asked for,
+    /// or `None` when it cannot. `reached` is what is known to have been advertised: files that end before it are
+    /// refused, because sequence numbers would go back. What was advertised and is in none of the files must be
+    /// excluded by the caller, who knows whether all that was written is there.
     pub fn restore(
         config: Config,
         session: &str,
-        position: Position,
-        window: SavedWindow,
-    ) -> Result<Self, RestoreError> {
+        reached: Position,
+        newest: u64,
+        file: impl FnMut(u64) -> Option<Bytes>,
+    ) -> Result<Restored, RestoreError> {
         let session = Session::new(session)?;
-        let window = restored(config, position, window)?;
-        let changed = !window.slots.is_empty();
-        Ok(Self { changed, ..Self::with_window(config, session, window) })
+        let Found { window, files, last_len } = restored(config, reached, newest, file)?;
+        let packager = Self { changed: true, ..Self::with_window(config, session, window) };
+        Ok(Restored { packager, files, last_len })
+    }
+
+    /// Has everything recorded that is added, for [`take_journal`](Self::take_journal). For a packager just made.
+    pub fn journaled(mut self) -> Self {
+        self.window.journal = Some(Recorder::default());
+        self
+    }
+
+    /// Has the presentation begin in private: its snapshots say so until it is [opened](Self::open_to_public). For a
+    /// packager just made.
+    pub fn private(mut self) -> Self {
+        self.window.private = true;
+        self
     }
 
     fn with_window(config: Config, session: Session, window: Window) -> Self {
@@ -120,22 +140,40 @@ impl Packager {
     /// go on with gaps, so that players know that they need not wait (rfc8216bis 6.2.1). A gap is published once
     /// its time is over. Does nothing while an epoch is open, before the first segment, and after the end.
     pub fn fill(&mut self, wall_ms: i64) {
-        if self.epoch.is_none() && !self.window.ended && !self.window.slots.is_empty() {
+        if self.epoch.is_none() && !self.window.ended && self.window.all_slots().next().is_some() {
             self.changed |= self.window.fill(self.config, &self.session, wall_ms);
         }
     }
 
-    /// Ends the presentation: the playlists get ENDLIST and nothing is removed or added any more.
+    /// Opens a private presentation to the public at the present: with the first part of the next segment, which may be
+    /// a gap, everything before it is gone from the playlists and from the files, and the snapshots are no longer
+    /// private. A segment of which a frame was pushed before is not the next. The numbers go on. Does nothing when it is
+    /// public already, or told to be, or has ended.
+    pub fn open_to_public(&mut self) {
+        if self.window.open_to_public()
+            && let Some(epoch) = &mut self.epoch
+        {
+            epoch.open_to_public();
+        }
+    }
+
+    /// Ends the presentation: the playlists get ENDLIST and nothing is removed or added any more. One that is still
+    /// private stays so. Its journal is of no use any more and is not kept on.
     pub fn end(&mut self) {
         self.end_epoch();
         self.changed |= !self.window.ended && !self.window.slots.is_empty();
         self.window.ended = true;
+        self.stop_journal();
+    }
+
+    /// Whether it was ended.
+    pub fn has_ended(&self) -> bool {
+        self.window.ended
     }
 
     fn close_open(&mut self) {
         self.changed |= self.window.open.is_some();
         self.window.close_open(self.config);
-        self.counters.segments = self.window.segments_published;
     }
 
     fn publish(&mut self) {
@@ -144,7 +182,6 @@ impl Packager {
             self.window.append(self.config, &self.session, tick);
             self.changed = true;
         }
-        self.counters.segments = self.window.segments_published;
     }
 
     /// The presentation as players are to see it now; `None` when nothing changed since the last call, or when there
@@ -160,8 +197,8 @@ impl Packager {
         };
         self.multivariant = Some(multivariant.clone());
         let renditions = self.window.order.iter().filter_map(|&track| self.rendition(track)).collect();
-        let (edge, ended) = (self.edge(), self.window.ended);
-        Some(Arc::new(Snapshot { multivariant, renditions, edge, published_at: now, ended, private: false }))
+        let (edge, ended, private) = (self.edge(), self.window.ended, self.window.private);
+        Some(Arc::new(Snapshot { multivariant, renditions, edge, published_at: now, ended, private }))
     }
 
     fn rendition(&self, track: usize) -> Option<RenditionSnapshot> {
@@ -180,7 +217,19 @@ impl Packager {
         })
     }
 
-    fn edge(&self) -> Edge {
+    /// What is to be written to the journal before the next snapshot is shown; `None` when there is nothing new, or
+    /// when no journal is kept.
+    pub fn take_journal(&mut self) -> Option<JournalBatch> {
+        self.window.take_journal()
+    }
+
+    /// Records nothing any more: what was written cannot be gone on with.
+    pub fn stop_journal(&mut self) {
+        self.window.journal = None;
+    }
+
+    /// How far the playlists reach.
+    pub fn edge(&self) -> Edge {
         let (window, config) = (&self.window, self.config);
         let per_segment = self.parts_per_segment;
         Edge {
@@ -204,12 +253,6 @@ impl Packager {
 
     /// What happened so far.
     pub fn counters(&self) -> Counters {
-        self.counters
-    }
-
-    /// Everything published, media included, for [`restore`](Self::restore). End the epoch first: frames that are in
-    /// no published segment are not saved.
-    pub fn save(&self) -> SavedWindow {
-        save(self.config, &self.window)
+        Counters { segments: self.window.finished, ..self.counters }
     }
 }

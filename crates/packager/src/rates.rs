@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 const STEP_BPS: u64 = 10_000;
 /// The most segments looked back at for the peak: more than that within one and a half target durations are
 /// remains of epochs that ended at once, and too short to matter.
-const RECENT_MAX: usize = 32;
+pub(crate) const RECENT_MAX: usize = 32;
 
 /// What a rendition has been measured to take, over the whole session.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -14,16 +14,11 @@ pub(crate) struct Rates {
     pub(crate) micros: u64,
     /// The peak segment bit rate: of any run of segments that lasts 0.5 to 1.5 target durations (rfc8216bis 4.1).
     pub(crate) peak_bps: u64,
-    /// The last segments, newest at the end.
-    recent: VecDeque<(u64, u64)>,
+    /// Bytes and length of the last segments, newest at the end: those of which the next peak may be made.
+    pub(crate) recent: VecDeque<(u64, u64)>,
 }
 
 impl Rates {
-    /// Rates measured before.
-    pub(crate) fn resumed(bytes: u64, micros: u64, peak_bps: u64) -> Self {
-        Self { bytes, micros, peak_bps, recent: VecDeque::new() }
-    }
-
     pub(crate) fn add(&mut self, bytes: u64, micros: u64, target_duration_s: u32) {
         self.bytes = self.bytes.saturating_add(bytes);
         self.micros = self.micros.saturating_add(micros);
@@ -32,16 +27,19 @@ impl Rates {
             self.recent.pop_front();
         }
         let half_us = u64::from(target_duration_s) * 500_000;
-        let mut run = (0, 0);
+        let (mut run, mut used) = ((0_u64, 0_u64), 0);
         for &(bytes, micros) in self.recent.iter().rev() {
-            run = (run.0 + bytes, run.1 + micros);
+            run = (run.0.saturating_add(bytes), run.1.saturating_add(micros));
             if run.1 > 3 * half_us {
                 break;
             }
+            used += 1;
             if run.1 >= half_us {
                 self.peak_bps = self.peak_bps.max(bits_per_second(run.0, run.1));
             }
         }
+        // What is too far back for this segment is so for all that follow.
+        self.recent.drain(..self.recent.len() - used);
     }
 
     pub(crate) fn average_bps(&self) -> u64 {

@@ -73,6 +73,8 @@ pub(crate) struct Closed {
 #[derive(Debug)]
 pub(crate) struct Packed {
     pub(crate) chunk: Chunk,
+    /// The segment of the epoch it belongs to, counted from 0.
+    pub(crate) segment: u64,
     /// Whether it is the last of a segment.
     pub(crate) ends_segment: bool,
     /// Whether decoding can begin with it.
@@ -193,12 +195,18 @@ impl Segmenter {
         // Both ends are rounded, never the length: so lengths always add up.
         Some(Packed {
             chunk,
+            segment: closed.place.segment,
             ends_segment: plan.after(closed.place).part == 0,
             independent: closed.samples.first().is_some_and(|sample| sample.sync),
             start_us: micros(start, timescale),
             end_us: micros(end, timescale),
             end_ms: millis_up(end, timescale),
         })
+    }
+
+    /// The first segment of the epoch that has no frame yet.
+    pub(crate) fn untouched(&self) -> u64 {
+        self.place.segment + u64::from(self.place.part > 0 || !self.samples.is_empty())
     }
 
     /// When the last frame that was [packed](Self::pack) begins, in ticks of `hz`.

@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::snapshot::MediaFile;
+use crate::window::{Track, media_file, segment_type};
 
 /// An initialisation section.
 #[derive(Debug)]
@@ -79,6 +80,18 @@ impl Slot {
         match &mut self.content {
             Content::Media(segments) => segments,
             Content::Gap(_) => &mut [],
+        }
+    }
+
+    /// Makes files of the segments, each of its parts, which are kept only where there is a use for them.
+    pub(crate) fn finish(&mut self, tracks: &[Track], keeps_parts: bool) {
+        for (track, segment) in self.segments_mut() {
+            let Some(track) = tracks.get(*track) else { continue };
+            let pieces = segment.parts.iter().flat_map(|part| part.file.pieces.iter().cloned()).collect();
+            segment.file = Some(media_file(&segment.name, pieces, segment_type(track.traits.detail.kind())));
+            if !keeps_parts {
+                segment.parts.clear();
+            }
         }
     }
 

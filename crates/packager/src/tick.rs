@@ -1,6 +1,5 @@
 //! How the window grows: a part of every rendition at a time, or a part of nothing.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use weir_media::TrackKind;
@@ -23,6 +22,8 @@ pub(crate) struct Tick {
     pub(crate) discontinuity: u64,
     /// Whether it follows a DISCONTINUITY.
     pub(crate) tagged: bool,
+    /// Whether a private presentation may open to the public with it.
+    pub(crate) may_open: bool,
     /// Wall clock and media time of instant 0 of the epoch.
     pub(crate) wall_ms: i64,
     pub(crate) base_ms: u64,
@@ -41,21 +42,25 @@ pub(crate) struct TickPart {
 impl Window {
     /// Appends a part of every rendition, and closes the segment that it ends.
     pub(crate) fn append(&mut self, config: Config, session: &Session, tick: Tick) {
-        let Tick { discontinuity, tagged, wall_ms, base_ms, parts } = tick;
+        let Tick { discontinuity, tagged, may_open, wall_ms, base_ms, parts } = tick;
+        let ends_segment = parts.first().is_some_and(|part| part.packed.ends_segment);
+        let mut slot = match self.open.take() {
+            Some(open) => open,
+            None => {
+                let opens = self.opening && may_open;
+                self.begin(config, discontinuity, tagged, opens, Content::Media(Vec::with_capacity(parts.len())))
+            }
+        };
         let name = self.next_part_name(session);
         self.parts_made += 1;
-        let ends_segment = parts.first().is_some_and(|part| part.packed.ends_segment);
-        let mut slot = self.open.take().unwrap_or_else(|| {
-            let content = Content::Media(Vec::with_capacity(parts.len()));
-            Slot { msn: self.next.next_msn, discontinuity, tagged, content }
-        });
         for part in parts {
             let end_wall_ms = wall_ms + part.packed.end_us.div_ceil(1000) as i64;
             self.wall_end_ms = self.wall_end_ms.max(Some(end_wall_ms));
             self.next.next_base_ms = self.next.next_base_ms.max(base_ms + part.packed.end_ms);
             append_part(&mut slot, session, &name, wall_ms, part);
         }
-        self.open(slot);
+        self.take_open(slot);
+        self.record_part();
         if ends_segment {
             self.close_open(config);
         }
@@ -79,14 +84,18 @@ impl Window {
 
     fn append_gap(&mut self, config: Config, session: &Session, wall_ms: i64) {
         let part_us = u64::from(config.gap_ms()) * 1000;
+        let mut slot = match self.open.take() {
+            Some(open) => open,
+            None => {
+                let name = segment_name(session, self.next.next_msn);
+                let gap = Gap { name, wall_ms, duration_us: 0, parts: Vec::new() };
+                // In the timeline of what was there last.
+                let discontinuity = self.next.next_discontinuity.saturating_sub(1);
+                self.begin(config, discontinuity, false, self.opening, Content::Gap(gap))
+            }
+        };
         let name = self.next_part_name(session);
         self.parts_made += 1;
-        let mut slot = self.open.take().unwrap_or_else(|| {
-            let msn = self.next.next_msn;
-            let discontinuity = self.slots.back().map_or(0, |slot| slot.discontinuity);
-            let gap = Gap { name: segment_name(session, msn), wall_ms, duration_us: 0, parts: Vec::new() };
-            Slot { msn, discontinuity, tagged: false, content: Content::Gap(gap) }
-        });
         let mut is_full = false;
         if let Content::Gap(gap) = &mut slot.content {
             gap.duration_us += part_us;
@@ -95,7 +104,8 @@ impl Window {
         }
         self.wall_end_ms = Some(wall_ms + part_us.div_ceil(1000) as i64);
         self.next.next_base_ms += part_us.div_ceil(1000);
-        self.open(slot);
+        self.take_open(slot);
+        self.record_part();
         if is_full {
             self.close_open(config);
         }
@@ -106,8 +116,19 @@ impl Window {
         format!("{session}-p{}.m4s", self.parts_made)
     }
 
+    /// A segment of which no part is there yet, under the next number. One that opens the presentation to the public
+    /// is the first: there is nothing before it that it could be a discontinuity to.
+    fn begin(&mut self, config: Config, discontinuity: u64, tagged: bool, opens: bool, content: Content) -> Slot {
+        if opens {
+            self.cut();
+        }
+        let slot = Slot { msn: self.next.next_msn, discontinuity, tagged: tagged && !opens, content };
+        self.record_begin(config, &slot);
+        slot
+    }
+
     /// What is open has numbers that nobody else may get, whether or not it is ever finished.
-    fn open(&mut self, slot: Slot) {
+    pub(crate) fn take_open(&mut self, slot: Slot) {
         self.next = Position {
             next_msn: slot.msn + 1,
             next_discontinuity: self.next.next_discontinuity.max(slot.discontinuity + 1),
@@ -119,26 +140,21 @@ impl Window {
     /// Finishes the open segment, however short it is, and drops from the heads of the playlists what is no longer due.
     pub(crate) fn close_open(&mut self, config: Config) {
         let Some(mut slot) = self.open.take() else { return };
-        for (track, segment) in slot.segments_mut() {
-            let kind = self.tracks[*track].traits.detail.kind();
-            let pieces = segment.parts.iter().flat_map(|part| part.file.pieces.iter().cloned()).collect();
-            let file = media_file(&segment.name, pieces, segment_type(kind));
+        slot.finish(&self.tracks, config.part_target_ms().is_some());
+        for (track, segment) in slot.segments() {
             let (target_s, micros) = (config.target_duration_s(), segment.duration_us);
+            let bytes = segment.file.as_ref().map_or(0, |file| file.len() as u64);
             let track = &mut self.tracks[*track];
-            track.rates.add(file.len() as u64, micros, target_s);
+            track.rates.add(bytes, micros, target_s);
             track.iframe_rates.add(segment.iframe.len() as u64, micros, target_s);
-            segment.file = Some(file);
-            if config.part_target_ms().is_none() {
-                segment.parts.clear();
-            }
         }
-        self.segments_published += u64::from(matches!(slot.content, Content::Media(_)));
+        self.finished += u64::from(matches!(slot.content, Content::Media(_)));
         self.media_us += slot.shortest_us();
         self.slots.push_back(slot);
         let listed_us: u64 = self.slots.iter().map(Slot::longest_us).sum();
         self.longest_us = self.longest_us.max(listed_us + u64::from(config.target_duration_s()) * 1_000_000);
         self.trim(config);
-        forget_parts(&mut self.slots, PARTS_KEPT_TARGETS * u64::from(config.target_duration_s()) * 1_000_000);
+        self.forget_parts(PARTS_KEPT_TARGETS * u64::from(config.target_duration_s()) * 1_000_000);
     }
 
     /// Drops from the head while what remains is long enough (rfc8216bis 6.2.2: never shorter than three target
@@ -161,15 +177,16 @@ impl Window {
             self.removed.pop_front();
         }
     }
-}
 
-fn forget_parts(slots: &mut VecDeque<Slot>, kept_us: u64) {
-    let mut behind_us = 0;
-    for slot in slots.iter_mut().rev() {
-        if behind_us > kept_us {
-            slot.segments_mut().iter_mut().for_each(|(_, segment)| segment.parts = Vec::new());
+    fn forget_parts(&mut self, kept_us: u64) {
+        let mut behind_us = 0;
+        let removed = self.removed.iter_mut().map(|removed| &mut removed.slot);
+        for slot in removed.chain(&mut self.slots).rev() {
+            if behind_us > kept_us {
+                slot.segments_mut().iter_mut().for_each(|(_, segment)| segment.parts = Vec::new());
+            }
+            behind_us += slot.longest_us();
         }
-        behind_us += slot.longest_us();
     }
 }
 

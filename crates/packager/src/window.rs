@@ -4,6 +4,7 @@ use std::sync::Arc;
 use weir_media::{FrameRate, TrackKind};
 
 use crate::config::Position;
+use crate::journal::Recorder;
 use crate::rates::Rates;
 use crate::slot::{Init, Segment, Slot};
 use crate::snapshot::MediaFile;
@@ -11,6 +12,8 @@ use crate::snapshot::MediaFile;
 /// Renditions of one presentation, those of earlier epochs included. A ladder has four; each one costs every
 /// snapshot a playlist.
 pub(crate) const RENDITIONS_MAX: usize = 16;
+/// No segment has more parts: ten seconds of half a second each, and the rest that may follow them.
+pub(crate) const PARTS_MAX: usize = 32;
 
 /// A rendition that was advertised once and so goes on for the life of the presentation.
 #[derive(Debug)]
@@ -71,8 +74,8 @@ pub(crate) struct Window {
     pub(crate) next: Position,
     /// Parts that have got a name so far, whether or not they are listed.
     pub(crate) parts_made: u64,
-    /// Segments finished so far, gaps left out.
-    pub(crate) segments_published: u64,
+    /// Segments finished since the presentation began or was opened to the public, gaps left out.
+    pub(crate) finished: u64,
     /// Wall clock at the end of the last part.
     pub(crate) wall_end_ms: Option<i64>,
     /// Media time published so far, every second once.
@@ -80,6 +83,12 @@ pub(crate) struct Window {
     /// The longest playlist there has been.
     pub(crate) longest_us: u64,
     pub(crate) ended: bool,
+    /// Whether only those may see it who check the signal.
+    pub(crate) private: bool,
+    /// Whether the next segment is the first for the public.
+    pub(crate) opening: bool,
+    /// Records of what is added, where a journal is kept.
+    pub(crate) journal: Option<Recorder>,
 }
 
 /// A rendition that an epoch brings into the window.
@@ -183,10 +192,9 @@ impl Window {
 }
 
 /// Where a window that goes on from `next` begins to number its parts: behind all that came before, for the numbers
-/// also stand in `mfhd`, where they must grow. No segment has more than this.
-pub(crate) fn parts_before(next: Position) -> u64 {
-    const PARTS_MAX: u64 = 32;
-    next.next_msn * PARTS_MAX
+/// also stand in `mfhd`, where they must grow.
+fn parts_before(next: Position) -> u64 {
+    next.next_msn * PARTS_MAX as u64
 }
 
 /// A file whose name is never used again, so that the name is its entity tag too.

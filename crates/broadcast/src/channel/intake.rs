@@ -8,7 +8,6 @@ use tracing::{error, info, warn};
 use weir_ingest::IngestEvent;
 use weir_ladder::spawn;
 use weir_media::{Frame, FrameRate};
-use weir_packager::Packager;
 
 use super::{Channel, session_id};
 use crate::settings::Lasting;
@@ -164,16 +163,14 @@ impl Channel {
     }
 
     fn first_show(&self) -> io::Result<Show> {
-        let position = self.files.position()?;
-        let packager = Packager::new(self.settings.packager, &session_id(), position.position());
-        let packager = packager.map_err(io::Error::other)?;
+        let (packager, ledger) = self.files.begin(self.settings.packager, &session_id())?;
         let packager = match self.spec.lasting {
             Lasting::Standing => packager,
             // One that is on air already has lost what an earlier run had shown: nothing of it is to be kept back.
             Lasting::Event if self.outside.wish.borrow().public => packager,
             Lasting::Event => packager.private(),
         };
-        Ok(self.new_show(packager, position).hold_back())
+        Ok(self.new_show(packager, ledger))
     }
 
     /// The source broke off: what was fed drains, and the next keyframe begins anew.

@@ -5,11 +5,17 @@ mod boxes;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod files;
+#[cfg(test)]
 mod golden;
+#[cfg(test)]
+mod journal;
 #[cfg(test)]
 mod low_latency;
 #[cfg(test)]
 mod observer;
+#[cfg(test)]
+mod preview;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]

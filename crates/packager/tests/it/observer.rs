@@ -55,7 +55,8 @@ pub fn parse(text: &[u8]) -> Parsed {
                 assert!(!parsed.ended, "a segment after ENDLIST");
                 let (wall_ms, duration_us) = (wall_ms.take().expect("a date"), duration_us.take().expect("EXTINF"));
                 let (discontinuity, gap) = (std::mem::take(&mut discontinuity), std::mem::take(&mut gap));
-                let (map, uri) = (map.clone(), uri.to_string());
+                // A gap needs none, whatever stands before it.
+                let (map, uri) = (if gap { String::new() } else { map.clone() }, uri.to_string());
                 parsed.entries.push(Entry { discontinuity, gap, map, wall_ms, duration_us, uri });
             }
             HlsLine::Blank => {}
@@ -69,14 +70,28 @@ fn unix_ms(text: &str) -> i64 {
     text.parse::<jiff::Timestamp>().expect("a date").as_millisecond()
 }
 
-/// Decoding time and length of a segment in ticks, as the boxes say it, and the number of its `moof`.
+/// Decoding time and length of a segment in ticks, as the boxes say it, and the number of its last `moof`.
 pub fn timing(body: &[u8]) -> (u64, u64, u32) {
     let mut rest = body;
     let header = Header::decode_maybe(&mut rest).expect("a box").expect("whole");
     assert_eq!(header.kind, mp4_atom::Styp::KIND);
     rest = &rest[header.size.expect("a size")..];
-    let header = Header::read_from(&mut rest).expect("a box");
-    let moof = Moof::read_atom(&header, &mut rest).expect("a moof");
+    let (start, mut length, mut number) = fragment_timing(&mut rest);
+    while !rest.is_empty() {
+        let next = fragment_timing(&mut rest);
+        assert!(next.0 == start + length && next.2 > number, "fragments that do not meet");
+        (length, number) = (length + next.1, next.2);
+    }
+    (start, length, number)
+}
+
+/// The same of a `moof` and its `mdat`.
+fn fragment_timing(rest: &mut &[u8]) -> (u64, u64, u32) {
+    let header = Header::read_from(rest).expect("a box");
+    let moof = Moof::read_atom(&header, rest).expect("a moof");
+    let mdat = Header::read_from(rest).expect("a box");
+    assert_eq!(mdat.kind, mp4_atom::Mdat::KIND);
+    *rest = &rest[mdat.size.expect("a size")..];
     let [traf] = &moof.traf[..] else { panic!("one traf") };
     let [trun] = &traf.trun[..] else { panic!("one trun") };
     let each = u64::from(traf.tfhd.default_sample_duration.expect("a default duration"));
@@ -121,6 +136,14 @@ impl Observer {
         self.left.clear();
     }
 
+    /// What was there is for nobody any more, and the next playlists begin with the next segment.
+    pub fn cut(&mut self) {
+        self.forget_playlists();
+        // A discontinuity before the first segment may have gone too.
+        self.last.values_mut().for_each(|parsed| parsed.dseq = None);
+        self.longest_us = 0;
+    }
+
     pub fn see(&mut self, snapshot: &Snapshot) {
         self.snapshots += 1;
         self.files_never_change(snapshot);
@@ -160,7 +183,9 @@ impl Observer {
                 // Segments of an epoch meet to the millisecond that a date has. At a joint, the rendition that is not
                 // the longest may leave a gap but none overlaps.
                 assert!(gap_ms >= -1, "{name}: dates go back {gap_ms} ms");
-                assert!(entry.discontinuity || before.map != entry.map || gap_ms <= 2, "{name}: a gap of {gap_ms} ms");
+                // Where nothing came, it begins with the longest.
+                let may_be_apart = entry.discontinuity || before.map != entry.map || entry.gap;
+                assert!(may_be_apart || gap_ms <= 2, "{name}: a gap of {gap_ms} ms");
             }
             before = Some(entry);
         }
@@ -172,13 +197,10 @@ impl Observer {
     }
 
     fn media_are_there(&self, snapshot: &Snapshot, name: &str, parsed: &Parsed) {
-        for uri in parsed.entries.iter().flat_map(|entry| [&entry.uri, &entry.map]) {
+        for uri in parsed.entries.iter().filter(|entry| !entry.gap).flat_map(|entry| [&entry.uri, &entry.map]) {
             let (owner, file) = owner(name, uri);
             let found = snapshot.rendition(owner).and_then(|rendition| rendition.media.get(file));
-            assert!(
-                entry_is_gap(parsed, uri) || found.is_some_and(|media| !media.is_empty()),
-                "{name}: {uri} is not there"
-            );
+            assert!(found.is_some_and(|media| !media.is_empty()), "{name}: {uri} is not there");
         }
     }
 
@@ -190,7 +212,7 @@ impl Observer {
             let (mut end, mut extinf_us, mut ticks_sum, mut number) = (None, 0, 0, 0);
             for (at, entry) in parsed.entries.iter().enumerate() {
                 let (owner, file) = owner(name, &entry.uri);
-                if owner != name {
+                if owner != name || entry.gap {
                     (end, extinf_us, ticks_sum) = (None, 0, 0);
                     continue;
                 }
@@ -232,7 +254,7 @@ impl Observer {
         for (name, before) in &self.last {
             let Some((_, parsed)) = now.iter().find(|(other, _)| other == name) else { continue };
             let gone = parsed.msn.saturating_sub(before.msn) as usize;
-            for entry in before.entries.iter().take(gone) {
+            for entry in before.entries.iter().take(gone).filter(|entry| !entry.gap) {
                 let (rendition, file) = owner(name, &entry.uri);
                 let until_us = self.media_us + entry.duration_us + self.longest_us;
                 self.left.push(Left { rendition: rendition.to_owned(), file: file.to_owned(), until_us });
@@ -263,7 +285,7 @@ fn only_appended_or_dropped(before: &Parsed, now: &Parsed) {
     let (dropped, kept) = before.entries.split_at(gone);
     assert_eq!(kept, &now.entries[..kept.len()]);
     let tags = dropped.iter().filter(|entry| entry.discontinuity).count() as u64;
-    assert_eq!(now.dseq, before.dseq.map(|dseq| dseq + tags));
+    assert!(before.dseq.is_none() || now.dseq == before.dseq.map(|dseq| dseq + tags));
 }
 
 fn renditions_agree(now: &[(String, Parsed)]) {
@@ -274,9 +296,4 @@ fn renditions_agree(now: &[(String, Parsed)]) {
     for (name, parsed) in now {
         assert_eq!(shape(parsed), shape(&now[0].1), "{name} and {} differ", now[0].0);
     }
-}
-
-/// Whether nothing is to be had under this name, because its segment is a gap.
-fn entry_is_gap(parsed: &Parsed, uri: &str) -> bool {
-    parsed.entries.iter().any(|entry| entry.gap && entry.uri == uri)
 }

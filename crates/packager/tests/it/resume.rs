@@ -1,37 +1,28 @@
 use std::time::Instant;
 
-use bytes::Bytes;
-use weir_packager::{Config, Latency, Packager, Position, RestoreError, SavedWindow, Snapshot};
+use weir_packager::{Config, Latency, Packager, Position, RestoreError, Snapshot};
 
+use crate::files::{Files, fix_checksums};
 use crate::observer::parse;
 use crate::support::{Feed, SESSION, WALL_MS, packager};
-
-/// FNV-1a over all but the last eight bytes, into them.
-pub fn fix_checksum(file: &mut [u8]) {
-    let Some(at) = file.len().checked_sub(8) else { return };
-    let hash = |state: u64, &byte: &u8| (state ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-    let sum = file[..at].iter().fold(0xcbf2_9ce4_8422_2325, hash);
-    file[at..].copy_from_slice(&sum.to_be_bytes());
-}
 
 fn config() -> Config {
     Config::new(Latency::Standard, 2000, 10).expect("in range")
 }
 
-/// A packager that ran for 31 s, and its file.
-fn saved() -> (Packager, Vec<u8>) {
-    let mut packager = packager(2000, 10);
+/// A packager that ran for 31 s, and its files.
+fn saved() -> (Packager, Files) {
+    let (mut packager, mut files) = (packager(2000, 10).journaled(), Files::default());
     let mut feed = Feed::plain();
     feed.start(&mut packager, WALL_MS);
-    feed.run(&mut packager, 31_000, |_| ()).expect("good frames");
+    feed.run(&mut packager, 31_000, |packager| files.write(packager)).expect("good frames");
     packager.end_epoch();
-    let mut file = Vec::new();
-    packager.save().write_to(&mut file).expect("memory");
-    (packager, file)
+    files.write(&mut packager);
+    (packager, files)
 }
 
-fn restore(file: &[u8], position: Position) -> Result<Packager, RestoreError> {
-    Packager::restore(config(), "f00dfeed", position, SavedWindow::from_bytes(Bytes::copy_from_slice(file)))
+fn restore(files: &Files, position: Position) -> Result<Packager, RestoreError> {
+    files.read(config(), "f00dfeed", position).map(|restored| restored.packager)
 }
 
 fn same(a: &Snapshot, b: &Snapshot) {
@@ -51,21 +42,23 @@ fn same(a: &Snapshot, b: &Snapshot) {
 
 #[test]
 fn a_restored_window_answers_as_before() {
-    let (mut before, file) = saved();
-    let mut after = restore(&file, before.position()).expect("what was saved");
+    let (mut before, files) = saved();
+    let mut after = restore(&files, before.position()).expect("what was recorded");
     let (a, b) = (
         before.take_snapshot(Instant::now()).expect("changed"),
         after.take_snapshot(Instant::now()).expect("restored"),
     );
     assert_eq!(a.renditions.len(), 4);
     same(&a, &b);
-    assert_eq!(before.position(), after.position());
+    assert_eq!((before.position(), before.counters().segments), (after.position(), after.counters().segments));
+    // A file for every segment that is still to be had, one of whose names is that of the initialisation section.
+    assert_eq!(files.by_msn.len(), a.renditions[0].media.len() - 1);
 }
 
 #[test]
 fn a_restored_window_goes_on_with_one_discontinuity() {
-    let (before, file) = saved();
-    let mut after = restore(&file, before.position()).expect("what was saved");
+    let (before, files) = saved();
+    let mut after = restore(&files, before.position()).expect("what was recorded");
     let mut feed = Feed::plain();
     feed.start(&mut after, WALL_MS + 90_000);
     feed.run(&mut after, 5000, |_| ()).expect("good frames");
@@ -99,50 +92,80 @@ fn a_position_alone_goes_on_where_it_stood() {
 }
 
 #[test]
-fn a_window_older_than_the_position_is_refused() {
-    let (before, file) = saved();
+fn a_journal_older_than_the_position_is_refused() {
+    let (before, files) = saved();
     let found = before.position();
     let wanted = Position { next_msn: found.next_msn + 1, ..found };
-    assert_eq!(restore(&file, wanted).expect_err("stale"), RestoreError::Stale { wanted, found });
+    assert_eq!(restore(&files, wanted).expect_err("stale"), RestoreError::Stale { wanted, found });
 }
 
 #[test]
-fn a_window_of_another_target_duration_is_refused() {
-    let (before, file) = saved();
+fn a_journal_of_another_target_duration_is_refused() {
+    let (before, files) = saved();
     let other = Config::new(Latency::Standard, 4000, 10).expect("in range");
-    let window = SavedWindow::from_bytes(file.into());
-    let error = Packager::restore(other, "f00dfeed", before.position(), window).expect_err("another");
+    let error = files.read(other, "f00dfeed", before.position()).expect_err("another");
     assert_eq!(error, RestoreError::TargetDuration { wanted: 4, found: 2 });
 }
 
 #[test]
-fn a_damaged_window_is_refused() {
-    let (before, file) = saved();
-    let refused = |file: &[u8]| restore(file, before.position()).expect_err("damaged");
-    assert_eq!(refused(b""), RestoreError::Magic);
-    assert_eq!(refused(b"weirwin\x01 and more"), RestoreError::Magic);
-    assert_eq!(refused(&file[..12]), RestoreError::Short);
-    assert!(matches!(refused(&file[..file.len() - 1]), RestoreError::Checksum { .. }));
-    let mut flipped = file.clone();
-    flipped[file.len() / 2] ^= 1;
-    assert!(matches!(refused(&flipped), RestoreError::Checksum { .. }));
-    // With the checksum made right it is still not what could have been saved.
-    let mut cut = file[..file.len() / 2].to_vec();
-    fix_checksum(&mut cut);
-    assert_eq!(refused(&cut), RestoreError::Short);
-    let mut longer = file.clone();
-    longer.extend_from_slice(&[0; 4]);
-    fix_checksum(&mut longer);
-    assert_eq!(refused(&longer), RestoreError::Field("rest"));
+fn a_damaged_journal_is_refused() {
+    let (before, files) = saved();
+    let refused = |change: &dyn Fn(&mut Files)| {
+        let mut files = files.clone();
+        change(&mut files);
+        restore(&files, before.position()).expect_err("damaged")
+    };
+    assert_eq!(refused(&|files| files.by_msn.clear()), RestoreError::Missing { msn: 0 });
+    assert_eq!(refused(&|files| *files.last() = b"weirjnl\x02".to_vec()), RestoreError::Magic { msn: 15 });
+    let flipped = |at: usize| refused(&|files: &mut Files| files.last()[at] ^= 1);
+    assert_eq!(flipped(8 + 7), RestoreError::Field("length of a record"));
+    assert!(matches!(flipped(8 + 20 + 5), RestoreError::Checksum { msn: 15, .. }));
+    // With the checksum made right it is still not what could have been recorded.
+    let fixed = |at: usize, value: u8| {
+        refused(&|files: &mut Files| {
+            files.last()[at] = value;
+            fix_checksums(files.last());
+        })
+    };
+    assert_eq!(fixed(8 + 20, 7), RestoreError::Field("record"));
+    assert_eq!(fixed(8 + 20 + 5 + 7, 14), RestoreError::Field("name of a segment"));
+    assert_eq!(fixed(8 + 20 + 5, 0x40), RestoreError::Field("number"));
+    // A segment in the middle is not left out: its number would be another one's.
+    let without = |msn: u64| refused(&|files: &mut Files| drop(files.by_msn.remove(&msn)));
+    assert_eq!(without(12), RestoreError::Missing { msn: 12 });
+    let cut = |msn: u64| refused(&|files: &mut Files| files.by_msn.get_mut(&msn).expect("there").truncate(4000));
+    assert_eq!(cut(12), RestoreError::Short);
 }
 
 #[test]
-fn an_ended_presentation_is_restored_ended() {
+fn a_file_that_left_the_playlists_for_good_need_not_be_there() {
+    let (before, mut files) = saved();
+    let oldest = *files.by_msn.keys().next().expect("files");
+    files.by_msn.remove(&oldest);
+    let restored = files.read(config(), "f00dfeed", before.position()).expect("all that is listed");
+    assert_eq!(restored.files, oldest + 1..=15);
+}
+
+#[test]
+fn what_was_cut_off_was_never_seen_and_is_left_out() {
+    let (mut packager, mut files) = (packager(2000, 10).journaled(), Files::default());
+    let mut feed = Feed::plain();
+    feed.start(&mut packager, WALL_MS);
+    feed.run(&mut packager, 6000, |packager| files.write(packager)).expect("good frames");
+    let whole = files.by_msn[&2].len();
+    let position = Position { next_msn: 2, ..Position::default() };
+    for length in (0..whole).step_by(97) {
+        let mut files = files.clone();
+        files.last().truncate(length);
+        let mut after = files.resume(config(), "f00dfeed", position).expect("two segments");
+        assert_eq!((after.position().next_msn, files.by_msn.len()), (2, 2));
+        assert_eq!(after.take_snapshot(Instant::now()).expect("restored").edge.next_msn, 2);
+    }
+}
+
+#[test]
+fn an_ended_presentation_records_nothing() {
     let (mut before, _) = saved();
     before.end();
-    let mut file = Vec::new();
-    before.save().write_to(&mut file).expect("memory");
-    let mut after = restore(&file, before.position()).expect("what was saved");
-    assert!(after.take_snapshot(Instant::now()).expect("restored").ended);
-    assert!(after.start_epoch(Feed::plain().epoch(WALL_MS)).is_err());
+    assert!(before.has_ended() && before.take_journal().is_none());
 }
