@@ -1,6 +1,7 @@
 //! The daemon as people use it: real encoders push, real players play.
 
 mod dialects;
+mod events;
 mod http;
 mod ladder;
 mod lint;
@@ -11,6 +12,7 @@ mod reconnect;
 mod shapes;
 mod shutdown;
 mod srt;
+mod survival;
 mod takeover;
 mod timestamps;
 mod transport;

@@ -73,7 +73,9 @@ pub struct Actor {
 
 /// Lets in who has a good token or session, and remembers who that is.
 pub async fn admit(State(state): State<ApiState>, mut request: Request, next: Next) -> Response {
-    match actor(&state, &request).await {
+    let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    let (headers, peer) = (request.headers().clone(), peer(request.extensions()));
+    match actor(&state, &headers, peer, safe).await {
         Ok(actor) => {
             request.extensions_mut().insert(actor);
             next.run(request).await
@@ -82,12 +84,10 @@ pub async fn admit(State(state): State<ApiState>, mut request: Request, next: Ne
     }
 }
 
-async fn actor(state: &ApiState, request: &Request) -> Result<Actor, Problem> {
-    let headers = request.headers();
+async fn actor(state: &ApiState, headers: &HeaderMap, peer: IpAddr, safe: bool) -> Result<Actor, Problem> {
     if let Some(token) = bearer(headers) {
-        return by_token(state, token, peer(request.extensions())).await;
+        return by_token(state, token, peer).await;
     }
-    let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     match session::of(state, headers, safe).await? {
         Some(actor) => Ok(actor),
         None => Err(unauthorized("a token is needed: `authorization: Bearer weir_…`")),

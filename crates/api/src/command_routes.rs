@@ -40,7 +40,6 @@ pub struct NewOffer {
 /// How viewers come in.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the words say it")]
 pub enum OfferName {
     Free,
     Paid,

@@ -107,7 +107,6 @@ pub struct EventQuery {
 /// The states of events.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the words say it")]
 pub enum EventState {
     Draft,
     Scheduled,

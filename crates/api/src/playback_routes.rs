@@ -124,11 +124,11 @@ async fn make(
     }
     let expires_s = state.now_ms() / 1000 + i64::from(expires_in_s);
     let claims = Claims {
-        aud: audience,
-        evt: id.to_string(),
-        sub: Some(subject.to_owned()),
-        exp: expires_s,
-        nbf: None,
+        audience,
+        event: id.to_string(),
+        viewer: Some(subject.to_owned()),
+        expires_s,
+        not_before_s: None,
     };
     let key: TokenKey = match audience {
         Audience::Preview => state.0.playback.preview.clone(),

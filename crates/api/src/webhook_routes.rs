@@ -6,10 +6,10 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use url::Url;
 use utoipa::ToSchema;
 use uuid::Uuid;
 use weir_director::{WEBHOOK_SECRET, random_text, timestamp};
+use weir_outbound::parse_url;
 use weir_store::{Delivery, DeliveryState, Webhook};
 
 use crate::auth::Admin;
@@ -26,7 +26,6 @@ const SECRET_PREFIX: &str = "whsec_";
 const WEBHOOKS_MAX: usize = 20;
 /// Deliveries that are shown.
 const DELIVERIES_SHOWN: u32 = 100;
-const URL_BYTES_MAX: usize = 2048;
 
 /// A new webhook.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -124,11 +123,7 @@ pub async fn create(
     Admin(actor): Admin,
     Json(new): Json<NewWebhook>,
 ) -> Result<Response, Problem> {
-    let url = Url::parse(&new.url).ok().filter(|url| {
-        let plain = url.username().is_empty() && url.password().is_none();
-        matches!(url.scheme(), "https" | "http") && url.has_host() && plain && new.url.len() <= URL_BYTES_MAX
-    });
-    let url = url.ok_or_else(|| Problem::invalid("url", "url must be an https:// or http:// URL without a password"))?;
+    let url = parse_url(&new.url).map_err(|error| Problem::invalid(error.code(), error.to_string()))?;
     if state.store().webhooks().await?.len() >= WEBHOOKS_MAX {
         let sentence = format!("there are {WEBHOOKS_MAX} webhooks already, the most there can be");
         return Err(Problem::new(StatusCode::CONFLICT, "too_many_webhooks", sentence));

@@ -64,7 +64,6 @@ impl ChannelFiles {
     }
 
     /// Removes everything that is kept of the channel, its numbers included: for one that never is on air again.
-    #[cfg_attr(not(test), expect(dead_code, reason = "channels are never over; events are"))]
     pub fn remove(self) -> io::Result<()> {
         match fs::remove_dir_all(&self.folder) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => Err(named(&self.folder, e)),

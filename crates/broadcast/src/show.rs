@@ -105,7 +105,6 @@ impl Show {
 
     /// Opens a private presentation to the public with its next segment, also if the daemon is killed before that. Those
     /// who watch see the last of what was private until the public part is enough to begin with.
-    #[cfg_attr(not(test), expect(dead_code, reason = "channels are public from the beginning; events are not"))]
     pub async fn open_to_public(&mut self) {
         self.packager.open_to_public();
         self.publish().await;

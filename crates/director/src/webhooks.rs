@@ -95,7 +95,8 @@ async fn post(seal: &Seal, client: &Client, clock: &Clock, attempt: &Attempt) ->
     let secret = seal.unseal(WEBHOOK_SECRET, attempt.webhook, &attempt.secret).map_err(|error| error.to_string())?;
     let body = Bytes::from(message(attempt).to_string());
     let signature = sign(secret.as_bytes(), clock.now_ms() / 1000, &body);
-    let headers = vec![("weir-signature", signature), ("weir-delivery", attempt.outbox.to_string())];
+    let id = attempt.outbox.to_string();
+    let headers = vec![("weir-signature", signature.as_str()), ("weir-delivery", id.as_str())];
     client.post_json(&attempt.url, headers, body).await.map(drop).map_err(|error| error.to_string())
 }
 

@@ -137,6 +137,21 @@ impl Digest {
         (hex.len() == 2 * KEY_BYTES && hex.bytes().all(is_lower_hex)).then_some(Self(hex))
     }
 
+    /// One that was reckoned elsewhere.
+    pub fn from_bytes(bytes: [u8; KEY_BYTES]) -> Self {
+        Self(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    /// Its bytes.
+    pub fn bytes(&self) -> [u8; KEY_BYTES] {
+        let digit = |byte: u8| char::from(byte).to_digit(16).unwrap_or(0) as u8;
+        let mut bytes = [0; KEY_BYTES];
+        for (byte, pair) in bytes.iter_mut().zip(self.0.as_bytes().chunks_exact(2)) {
+            *byte = digit(pair[0]) << 4 | digit(pair[1]);
+        }
+        bytes
+    }
+
     /// 64 hexadecimal digits in lower case.
     pub fn as_hex(&self) -> &str {
         &self.0

@@ -45,6 +45,12 @@ pub struct Config {
     pub srt_pull: Option<String>,
     /// `[http] waiters_per_address_max`; the daemon's own when `None`.
     pub waiters_per_address_max: Option<u32>,
+    /// `[http] listen`.
+    pub http_listen: String,
+    /// `[events] lead_s`.
+    pub lead_s: u32,
+    /// `[events] no_input_s`.
+    pub no_input_s: u32,
     /// `[log] level`.
     pub log_level: &'static str,
 }
@@ -70,6 +76,9 @@ impl Default for Config {
             srt_passphrase: None,
             srt_pull: None,
             waiters_per_address_max: None,
+            http_listen: "127.0.0.1:0".to_owned(),
+            lead_s: 300,
+            no_input_s: 60,
             log_level: "info",
         }
     }
@@ -84,12 +93,12 @@ impl Config {
     /// The text of the file, for a daemon at home in `folder`.
     pub fn toml(&self, folder: &Path) -> String {
         let Self { segment_ms, window_s, on_shutdown, preset, reconnect_window_s, input, key, .. } = self;
-        let (rtmp, level) = (&self.rtmp_listen, self.log_level);
+        let (rtmp, http, level) = (&self.rtmp_listen, &self.http_listen, self.log_level);
         let waiters = self.waiters_per_address_max.map(|most| format!("waiters_per_address_max = {most}\n"));
         let waiters = waiters.unwrap_or_default();
         let folder = folder.display();
         let mut text = format!(
-            "data_dir = \"{folder}/data\"\n[log]\nformat = \"json\"\nlevel = \"{level}\"\n[http]\nlisten = \"127.0.0.1:0\"\n{waiters}\
+            "data_dir = \"{folder}/data\"\n[log]\nformat = \"json\"\nlevel = \"{level}\"\n[http]\nlisten = \"{http}\"\n{waiters}\
              [rtmp]\nlisten = \"{rtmp}\"\n"
         );
         if self.tls {
@@ -97,6 +106,11 @@ impl Config {
             let _ = writeln!(text, "[rtmp.tls]\nlisten = \"127.0.0.1:0\"");
             let _ = writeln!(text, "cert = \"{folder}/cert.pem\"\nkey = \"{folder}/key.pem\"");
         }
+        let (lead_s, no_input_s) = (self.lead_s, self.no_input_s);
+        let _ = writeln!(text, "[api]\nlisten = \"127.0.0.1:0\"\n[outbound]\nallow = \"127.0.0.1\"");
+        // The tests of hostile callers try thousands of keys from one address, beside callers who have the right one.
+        let _ = writeln!(text, "[ingest]\nwrong_keys_per_minute_max = 1000000");
+        let _ = writeln!(text, "[events]\nlead_s = {lead_s}\nno_input_s = {no_input_s}");
         let _ = writeln!(text, "[srt]\nlisten = \"127.0.0.1:0\"");
         if let Some(passphrase) = self.srt_passphrase {
             let _ = writeln!(text, "srt_passphrase = \"{passphrase}\"");

@@ -10,13 +10,14 @@ use tempfile::TempDir;
 use tokio::process::Command;
 use tokio::time::Instant;
 
+use crate::api::Api;
 use crate::certificate::write_certificate;
 use crate::config::{CHANNEL, Config};
 use crate::hls::Hls;
 use crate::http::Http;
 use crate::log::Log;
 use crate::proc;
-use crate::process::Process;
+use crate::process::{Process, run_tool};
 use crate::wait::until;
 
 /// The longest that a start may take: GStreamer reads its plugins anew on a fresh machine.
@@ -42,6 +43,7 @@ pub struct Daemon {
     rtmp: SocketAddr,
     rtmps: Option<SocketAddr>,
     srt: SocketAddr,
+    api: SocketAddr,
 }
 
 /// How a daemon ended after SIGTERM.
@@ -109,9 +111,10 @@ impl Daemon {
         let rtmp = address("rtmp")?.context("`listening` without rtmp")?;
         let rtmps = address("rtmps")?;
         let srt = address("srt")?.context("`listening` without srt")?;
+        let api = address("api")?.context("`listening` without api")?;
         let folder = home.folder().to_owned();
         let key = home.config.key.clone();
-        Ok(Self { process, home: Some(home), folder, key, http, rtmp, rtmps, srt })
+        Ok(Self { process, home: Some(home), folder, key, http, rtmp, rtmps, srt, api })
     }
 
     /// Its HTTP side.
@@ -122,6 +125,34 @@ impl Daemon {
     /// A player of the channel.
     pub fn hls(&self) -> Hls {
         Hls::new(self.http(), &format!("/live/{CHANNEL}/index.m3u8"))
+    }
+
+    /// A player of an event that needs no token.
+    pub fn event_hls(&self, id: &str) -> Hls {
+        Hls::new(self.http(), &format!("/live/{id}/index.m3u8"))
+    }
+
+    /// The API, with a new token of `role`.
+    pub async fn api(&self, role: &str) -> Result<Api> {
+        let config = self.folder.join("weir.toml");
+        let config = config.to_str().context("a path that is not UTF-8")?;
+        let weir = binary()?;
+        let weir = weir.to_str().context("a path that is not UTF-8")?;
+        let token = run_tool(weir, &["token", "create", "--role", role, "--config", config], START_TIMEOUT).await?;
+        let token = String::from_utf8(token)?.trim().to_owned();
+        self.forbid(&token);
+        Ok(Api::new(self.api, &token))
+    }
+
+    /// Where the API listens.
+    pub fn api_address(&self) -> SocketAddr {
+        self.api
+    }
+
+    /// From now on this must not be in the log.
+    pub fn forbid(&self, secret: &str) {
+        self.process.err.forbid(secret);
+        self.process.out.forbid(secret);
     }
 
     /// The URL of the page that plays the channel.

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full};
 use hyper::header::HOST;
 use hyper::{HeaderMap, Request};
 use hyper_util::rt::TokioIo;
@@ -75,11 +75,22 @@ impl Http {
 
     /// Sends a request without a body on a connection of its own.
     pub async fn request(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Result<Answer> {
-        let answer = timeout(ANSWER_TIMEOUT, self.exchange(method, path, headers)).await;
+        self.exchange_body(method, path, headers, Bytes::new()).await
+    }
+
+    /// Sends a request with a body on a connection of its own.
+    pub async fn exchange_body(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Bytes,
+    ) -> Result<Answer> {
+        let answer = timeout(ANSWER_TIMEOUT, self.exchange(method, path, headers, body)).await;
         answer.with_context(|| format!("{method} {path} was not answered within {ANSWER_TIMEOUT:?}"))?
     }
 
-    async fn exchange(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Result<Answer> {
+    async fn exchange(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Bytes) -> Result<Answer> {
         let stream = TcpStream::connect(self.address).await?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         let driver = tokio::spawn(connection);
@@ -87,7 +98,7 @@ impl Http {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let answer = sender.send_request(request.body(Empty::<Bytes>::new())?).await?;
+        let answer = sender.send_request(request.body(Full::new(body))?).await?;
         let (head, body) = answer.into_parts();
         let body = body.collect().await?.to_bytes();
         driver.abort();

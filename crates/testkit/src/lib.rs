@@ -1,6 +1,7 @@
 //! Helpers for tests and benchmarks that run the daemon as people do: real encoders before it, real players
 //! behind it. What judges the daemon's output shares no code with what makes it.
 
+mod api;
 mod browser;
 mod certificate;
 mod config;
@@ -14,6 +15,7 @@ mod probe;
 mod process;
 mod relay;
 mod wait;
+mod webhook;
 
 pub mod cmaf;
 pub mod flv;
@@ -25,6 +27,7 @@ pub mod srt;
 #[cfg(test)]
 mod m3u8_tests;
 
+pub use api::Api;
 pub use browser::{Browser, Picture, VideoState, WatchPage};
 pub use certificate::write_certificate;
 pub use config::{CHANNEL, Config, Rung};
@@ -39,3 +42,4 @@ pub use process::{Process, run_tool, signal_pid};
 pub use relay::{Link, Relay};
 pub use rustix::process::Signal;
 pub use wait::until;
+pub use webhook::{Hook, Told};

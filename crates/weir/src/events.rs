@@ -47,7 +47,7 @@ impl Events {
         let EventParts { config, addresses, store, vault, handle, gate, directory } = parts;
         let failed = |e: &dyn std::fmt::Display| ServeError::new(Failure::Running, e);
         let (clock, told) = (Clock::system(), Arc::new(Notify::new()));
-        let client = Client::new(Policy { allow: config.outbound_allow.clone() });
+        let client = Client::new(Policy { allow: config.outbound_allow.clone() }).map_err(|e| failed(&e))?;
         let director_parts = Parts {
             store: store.clone(),
             seal: vault.seal().clone(),

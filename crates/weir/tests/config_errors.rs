@@ -106,11 +106,6 @@ fn rungs_are_checked() {
 }
 
 #[test]
-fn a_file_without_channels_is_refused() {
-    insta::assert_snapshot!(refusal(""));
-}
-
-#[test]
 fn a_file_that_is_not_there_or_not_text_is_named() {
     let setup = Setup::new(b"[http]\nlisten = \"\xff\"\n");
     let output = setup.check();

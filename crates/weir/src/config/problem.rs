@@ -26,11 +26,6 @@ impl Problem {
         Self { message: message.into(), labels: vec![(at, label.into())], help: None }
     }
 
-    /// A fault that is the lack of something.
-    pub fn nowhere(message: impl Into<String>) -> Self {
-        Self { message: message.into(), labels: Vec::new(), help: None }
-    }
-
     pub fn and(mut self, at: Range<usize>, label: impl Into<String>) -> Self {
         self.labels.push((at, label.into()));
         self
