@@ -58,25 +58,65 @@ async fn a_resumable_window_survives_the_restart() {
     daemon.stop().await.unwrap();
 }
 
+/// The parts listed of the segment that is not finished, one after the other.
+async fn open_parts(daemon: &Daemon, path: &str) -> Vec<u8> {
+    let text = daemon.http().fetch(path).await.unwrap().text().unwrap().to_owned();
+    let folder = path.rsplit_once('/').unwrap().0;
+    let open = text.rsplit_once(".m4s\n").unwrap().1;
+    let mut bytes = Vec::new();
+    for line in open.lines().filter(|line| line.starts_with("#EXT-X-PART:")) {
+        let name = line.split_once("URI=\"").unwrap().1.split('"').next().unwrap();
+        bytes.extend_from_slice(&daemon.http().fetch(&format!("{folder}/{name}")).await.unwrap().body);
+    }
+    bytes
+}
+
 #[tokio::test]
 async fn numbers_do_not_go_back_after_a_kill() {
     let daemon = Daemon::start(Config::default()).await.unwrap();
     let encoder = Source::default().push(&daemon.publish_url()).unwrap();
     let hls = daemon.hls();
     hls.wait_playable(PLAYABLE_WITHIN).await.unwrap();
-    let path = &hls.renditions().await.unwrap()[0];
-    let before = hls.playlist(path).await.unwrap();
+    let mut before = HashMap::new();
+    for path in hls.renditions().await.unwrap() {
+        let playlist = hls
+            .wait_playlist(&path, "three segments and a part", GOES_ON_WITHIN, |playlist| {
+                playlist.segments.len() >= 3 && playlist.open_parts > 0
+            })
+            .await;
+        let download = hls.download(&path, playlist.unwrap()).await.unwrap();
+        let parts = open_parts(&daemon, &path).await;
+        before.insert(path, (download, parts));
+    }
     let home = daemon.kill().await.unwrap();
     drop(encoder);
+
     let daemon = Daemon::start_in(home).await.unwrap();
-    let _encoder = Source::default().push(&daemon.publish_url()).unwrap();
     let hls = daemon.hls();
-    hls.wait_playable(PLAYABLE_WITHIN).await.unwrap();
-    let after = hls.playlist(path).await.unwrap();
-    assert!(after.media_sequence >= before.next_msn(), "{} after {}", after.media_sequence, before.next_msn());
-    assert!(after.segments.iter().all(|segment| before.segments.iter().all(|old| old.uri != segment.uri)));
-    let sequence = after.segments[0].epoch;
-    assert!(sequence > before.segments.iter().map(|segment| segment.epoch).max().unwrap());
+    hls.wait_playable(GOES_ON_WITHIN).await.unwrap();
+    for (path, (download, parts)) in &before {
+        let playlist = hls.playlist(path).await.unwrap();
+        check_change(&download.playlist, &playlist).unwrap();
+        let again = hls.download(path, playlist.clone()).await.unwrap();
+        let same = again.segments.iter().zip(&download.segments).all(|(a, b)| a.body == b.body && a.init == b.init);
+        assert!(same, "{path}: other bytes under the same names");
+        // The parts that were there are in it as they were, whichever segment was open when they were asked for.
+        let whole = again.segments.iter().any(|piece| piece.body.starts_with(parts));
+        assert!(whole && !parts.is_empty(), "{path}: parts that were listed are lost");
+    }
+    let _encoder = Source::default().push(&daemon.publish_url()).unwrap();
+    for (path, (download, _)) in &before {
+        let playlist = hls
+            .wait_playlist(path, "a segment after the kill", GOES_ON_WITHIN, |playlist| {
+                playlist.segments.iter().any(|segment| segment.epoch == 1)
+            })
+            .await
+            .unwrap();
+        check_change(&download.playlist, &playlist).unwrap();
+        // Names carry the number with which they were made: none was left out.
+        assert!(playlist.segments.iter().all(|segment| segment.uri.ends_with(&format!("-{}.m4s", segment.msn))));
+        assert_eq!(playlist.discontinuities, 1);
+    }
     daemon.stop().await.unwrap();
 }
 

@@ -110,9 +110,9 @@ pub(crate) fn restored(
     let State { mut window, listed, removed } = State::read(rest)?;
     let tracks = std::mem::take(&mut window.tracks);
     let mut slots = SlotReader::new(&tracks);
-    let before = (removed.len() + listed) as u64;
+    let before = removed.len() + listed;
     let mut read = Vec::new();
-    for msn in last.checked_sub(before).ok_or(RestoreError::Field("number of segments"))?..last {
+    for msn in last.checked_sub(before as u64).ok_or(RestoreError::Field("number of segments"))?..last {
         let Some(bytes) = file(msn) else {
             // What left the playlists for good after the state was recorded is no longer there.
             if read.is_empty() && msn + (listed as u64) < last {
@@ -123,20 +123,25 @@ pub(crate) fn restored(
         read.push(closed(&mut slots, config, msn, &SegmentFile::read(msn, &bytes)?)?);
     }
     let open = slots.slot(&tail, &head)?;
-    let left = removed.len().saturating_sub(before as usize - read.len());
-    let first = last - read.len() as u64;
-    let until = removed.into_iter().skip(before as usize - read.len());
-    window.slots = read.split_off(left).into();
-    window.removed = read.into_iter().zip(until).map(|(slot, until_us)| Removed { slot, until_us }).collect();
+    let gone = before - read.len();
+    window.slots = read.split_off(removed.len() - gone).into();
+    window.removed = read
+        .into_iter()
+        .zip(removed.into_iter().skip(gone))
+        .map(|(slot, until_us)| Removed { slot, until_us })
+        .collect();
     window.tracks = tracks;
     window.parts_made = open.parts_made;
     window.wall_end_ms = Some(open.wall_end_ms);
     window.next.next_base_ms = window.next.next_base_ms.max(open.next_base_ms);
     window.take_open(open.slot);
     window.close_open(config);
+    if let Some(target_ms) = config.part_target_ms() {
+        window.slots.iter_mut().for_each(|slot| slot.forget_parts_over(u64::from(target_ms) * 1000));
+    }
     window.opening = window.private && (window.opening || tail.opening);
     check(&window, last, reached)?;
-    let first = window.all_slots().next().map_or(first, |slot| slot.msn);
+    let first = window.all_slots().next().map_or(last, |slot| slot.msn);
     window.journal = Some(Recorder::resumed(first, last));
     Ok(Found { window, files: first..=last, last_len: tail.whole as u64 })
 }

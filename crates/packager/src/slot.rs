@@ -95,6 +95,22 @@ impl Slot {
         }
     }
 
+    /// Forgets its parts, if one of them lasts longer than `most_us`: those of a segment that was published whole.
+    pub(crate) fn forget_parts_over(&mut self, most_us: u64) {
+        match &mut self.content {
+            Content::Media(segments) => {
+                if segments.iter().flat_map(|(_, segment)| &segment.parts).any(|part| part.duration_us > most_us) {
+                    segments.iter_mut().for_each(|(_, segment)| segment.parts.clear());
+                }
+            }
+            Content::Gap(gap) => {
+                if gap.parts.iter().any(|(_, duration_us)| *duration_us > most_us) {
+                    gap.parts.clear();
+                }
+            }
+        }
+    }
+
     pub(crate) fn segment(&self, track: usize) -> Option<&Segment> {
         self.segments().iter().find(|(owner, _)| *owner == track).map(|(_, segment)| segment)
     }

@@ -108,6 +108,18 @@ fn a_journal_of_another_target_duration_is_refused() {
 }
 
 #[test]
+fn segments_that_were_published_whole_have_no_parts_when_others_do() {
+    let (mut before, mut files) = saved();
+    before.fill(WALL_MS + 36_000);
+    files.write(&mut before);
+    let low = Config::new(Latency::Low, 2000, 10).expect("in range");
+    let mut after = files.resume(low, "f00dfeed", before.position()).expect("what was recorded");
+    let snapshot = after.take_snapshot(Instant::now()).expect("restored");
+    let text = std::str::from_utf8(&snapshot.renditions[0].playlist.plain).expect("UTF-8");
+    assert!(text.contains("EXT-X-PART-INF") && text.contains("EXT-X-GAP") && !text.contains("EXT-X-PART:"), "{text}");
+}
+
+#[test]
 fn a_damaged_journal_is_refused() {
     let (before, files) = saved();
     let refused = |change: &dyn Fn(&mut Files)| {
