@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use weir_director::{DirectorError, random_text};
+use weir_origin::client_of;
 use weir_store::{Digest, Seal};
 
 use crate::problem::Problem;
@@ -22,6 +23,8 @@ const TOKEN_PREFIX: &str = "weir_";
 const TOKEN_CHARS: usize = 32;
 /// What digests of tokens are for.
 const PURPOSE: &str = "api-token";
+/// Addresses that are remembered for their failures before those are forgotten that are forgiven.
+const ADDRESSES_MAX: usize = 8192;
 /// Longer than any token.
 const TOKEN_BYTES_MAX: usize = 128;
 
@@ -113,7 +116,10 @@ async fn by_token(state: &ApiState, token: &str, peer: IpAddr) -> Result<Actor, 
 pub fn note_failure(state: &ApiState, peer: IpAddr) -> Result<(), Problem> {
     let too_many = "too many failed attempts came from this address: wait a minute";
     let refused = |_| Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_attempts", too_many);
-    state.0.failures.check_key(&peer).map_err(refused)
+    if state.0.failures.len() >= ADDRESSES_MAX {
+        state.0.failures.retain_recent();
+    }
+    state.0.failures.check_key(&client_of(peer)).map_err(refused)
 }
 
 pub fn unauthorized(sentence: &str) -> Problem {

@@ -1,8 +1,10 @@
 //! Addresses from which wrong keys come.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
+
+use weir_ingest::address_block;
 
 /// How long attempts count together.
 const SPAN: Duration = Duration::from_secs(60);
@@ -24,7 +26,7 @@ impl WrongKeys {
 
     /// Whether an address has had all its attempts.
     pub fn is_barred(&self, address: IpAddr, now: Instant) -> bool {
-        let seen = self.seen.get(&host(address));
+        let seen = self.seen.get(&address_block(address));
         seen.is_some_and(|(since, count)| now.duration_since(*since) < SPAN && *count >= self.per_span_max)
     }
 
@@ -36,19 +38,11 @@ impl WrongKeys {
                 self.seen.clear();
             }
         }
-        let (since, count) = self.seen.entry(host(address)).or_insert((now, 0));
+        let (since, count) = self.seen.entry(address_block(address)).or_insert((now, 0));
         if now.duration_since(*since) >= SPAN {
             (*since, *count) = (now, 0);
         }
         *count = count.saturating_add(1);
-    }
-}
-
-/// What counts as one: an IPv4 address, or the /64 of an IPv6 one, within which a host has as many as it likes.
-fn host(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => IpAddr::V4(v4),
-        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Where events are changed: one task, one change after the other.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
 use tokio::time::MissedTickBehavior;
 use tracing::{error, info, warn};
 use uuid::Uuid;
+use weir_broadcast::OpenError;
 use weir_events::{Account, Command, Effect, Event, Fact, Source, Step};
 use weir_store::{AuditEntry, Change as StoredChange, Digest, Filter, Seal, Store, StoreError, Told};
 
@@ -59,6 +60,8 @@ pub struct Desk {
     told: Arc<Notify>,
     /// When the clock changes something, by event, in milliseconds since 1970.
     deadlines: HashMap<Uuid, i64>,
+    /// Events that are stored and that the world could not be made to follow, because the store failed then.
+    behind: HashSet<Uuid>,
 }
 
 impl Desk {
@@ -71,7 +74,7 @@ impl Desk {
         changes: broadcast::Sender<Change>,
         told: Arc<Notify>,
     ) -> Self {
-        Self { config, store, seal, clock, stage, changes, told, deadlines: HashMap::new() }
+        Self { config, store, seal, clock, stage, changes, told, deadlines: HashMap::new(), behind: HashSet::new() }
     }
 
     /// Takes up all events where they were left.
@@ -87,8 +90,11 @@ impl Desk {
         }
         for event in unfinished {
             info!(event = %event.id, state = event.state.name(), "event taken up");
-            self.realise(&event).await?;
-            self.fact(event.id, &Fact::Restarted).await?;
+            let restarted = match self.realise(&event).await? {
+                Ok(()) => Fact::Restarted,
+                Err(error) => Fact::Failed(format!("its channel cannot be opened: {error}")),
+            };
+            self.fact(event.id, &restarted).await?;
         }
         Ok(())
     }
@@ -125,6 +131,13 @@ impl Desk {
 
     /// Looks at the clock and at the channels.
     async fn look(&mut self) {
+        for id in self.behind.iter().copied().collect::<Vec<_>>() {
+            if let Ok((event, _)) = self.load(id).await
+                && let Err(error) = self.follow(&event).await
+            {
+                self.bring(id, &Fact::Failed(format!("its channel cannot be opened: {error}"))).await;
+            }
+        }
         let now_ms = self.clock.now_ms();
         let due = self.deadlines.iter().filter(|(_, due_ms)| **due_ms <= now_ms).map(|(id, _)| *id);
         for id in due.collect::<Vec<_>>() {
@@ -222,14 +235,36 @@ impl Desk {
         if let Some(digest) = replaced {
             self.stage.forget_key(&digest);
         }
+        let opened = self.follow(&event).await;
+        // Whoever hears of it finds it done.
         for happening in &step.happened {
             info!(event = %event.id, happened = happening.name(), by = actor, state = event.state.name(), "event changed");
             // Nobody may be listening.
             let _ = self.changes.send(Change { kind: happening.name(), event: view.clone() });
         }
         self.told.notify_one();
-        self.realise(&event).await?;
+        if let Err(error) = opened {
+            error!(event = %event.id, %error, "the channel of an event cannot be opened");
+            let failed = Fact::Failed(format!("its channel cannot be opened: {error}"));
+            // The end of an event opens nothing, so this goes no deeper.
+            Box::pin(self.fact(event.id, &failed)).await?;
+        }
         Ok(event)
+    }
+
+    /// Makes the world be as a stored event says; where the store fails meanwhile, with the next look.
+    async fn follow(&mut self, event: &Event) -> Result<(), OpenError> {
+        match self.realise(event).await {
+            Ok(opened) => {
+                self.behind.remove(&event.id);
+                opened
+            }
+            Err(error) => {
+                error!(event = %event.id, %error, "an event is stored, and what follows from it has to wait");
+                self.behind.insert(event.id);
+                Ok(())
+            }
+        }
     }
 
     async fn wants_key(&self, event: &Event, effects: &[Effect]) -> Result<bool, StoreError> {
@@ -239,20 +274,14 @@ impl Desk {
         Ok(effects.contains(&Effect::OpenBroadcast) && self.store.credentials(event.id).await?.is_none())
     }
 
-    /// Makes the world be as the event says.
-    async fn realise(&mut self, event: &Event) -> Result<(), DirectorError> {
+    /// Makes the world be as the event says; the inner error is that of its channel.
+    async fn realise(&mut self, event: &Event) -> Result<Result<(), OpenError>, DirectorError> {
         self.remember_deadline(event);
         let secrets = match event.source.is_ingested().then_some(self.store.credentials(event.id).await?).flatten() {
             Some(stored) => Some(Secrets::unsealed(&self.seal, &stored)?),
             None => None,
         };
-        if let Err(error) = self.stage.set(event, secrets.as_ref()).await {
-            error!(event = %event.id, %error, "the channel of an event cannot be opened");
-            let failed = Fact::Failed(format!("its channel cannot be opened: {error}"));
-            // The end of an event opens nothing, so this goes no deeper.
-            Box::pin(self.fact(event.id, &failed)).await?;
-        }
-        Ok(())
+        Ok(self.stage.set(event, secrets.as_ref()).await)
     }
 
     fn remember_deadline(&mut self, event: &Event) {

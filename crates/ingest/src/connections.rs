@@ -111,7 +111,7 @@ fn refuse(peer: SocketAddr, reason: &'static str, max: usize) {
 }
 
 /// What one subscriber has: an IPv4 address, or 64 bits of an IPv6 one.
-fn address_block(address: IpAddr) -> IpAddr {
+pub fn address_block(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::from((u128::from(address) >> 64 << 64).to_be_bytes()),
         v4 => v4,

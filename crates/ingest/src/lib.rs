@@ -21,6 +21,7 @@ mod telemetry;
 pub mod ts;
 
 pub use bind::BindError;
+pub use connections::address_block;
 pub use event::{CloseReason, EndReason, IngestEvent, LinkStats, LostReason, Metadata, UnsupportedMedia};
 pub use publication::{Encoder, Protocol, Publication, PublishRequest, Refusal, StreamKey};
 pub use rtmp::{Limits, RtmpConfig, RtmpServer, RtmpTls, TlsError, tls_config};

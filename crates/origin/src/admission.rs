@@ -36,7 +36,7 @@ impl Admission {
 
     /// A place for `peer`, or why there is none.
     pub(crate) fn admit(self: &Arc<Self>, peer: SocketAddr) -> Result<Admitted, Refusal> {
-        let client = client(peer.ip());
+        let client = client_of(peer.ip());
         let mut open = self.lock();
         if open.total >= self.max {
             // Said once per time that the limit is reached: at the limit every further client would repeat it.
@@ -80,7 +80,7 @@ impl Drop for Admitted {
 
 /// What counts as one client: an IPv4 address, or the /64 of an IPv6 one, within which a host may take as many
 /// addresses as it likes.
-fn client(address: IpAddr) -> IpAddr {
+pub fn client_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(v4) => IpAddr::V4(v4),
         IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),

@@ -31,6 +31,7 @@ mod tls;
 mod token;
 
 pub use access::Access;
+pub use admission::client_of;
 pub use config::{Config, Limits, Tls};
 pub use directory::Directory;
 pub use meters::describe_metrics;
