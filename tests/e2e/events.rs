@@ -108,7 +108,8 @@ async fn an_event_lives_from_its_draft_to_its_end() {
     assert!(public.media_sequence >= private.next_msn(), "{} < {}", public.media_sequence, private.next_msn());
     for old in &private.segments {
         assert!(public.segments.iter().all(|segment| segment.uri != old.uri), "{} was private", old.uri);
-        let file = format!("/live/{id}/{}/{}", path.trim_end_matches("/index.m3u8").rsplit('/').next().unwrap(), old.uri);
+        let file =
+            format!("/live/{id}/{}/{}", path.trim_end_matches("/index.m3u8").rsplit('/').next().unwrap(), old.uri);
         assert_eq!(http.get(&file).await.unwrap().status, 404, "{file}");
     }
     browser.check_playing(GOES_ON_WITHIN).await.unwrap();
@@ -175,7 +176,8 @@ async fn check_told(hook: &Hook, secret: &str) {
         let time = time.strip_prefix("t=").unwrap();
         let signed = [time.as_bytes(), b".", &told.body].concat();
         let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, secret.as_bytes());
-        let wanted: String = ring::hmac::sign(&key, &signed).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        let wanted: String =
+            ring::hmac::sign(&key, &signed).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(signature, wanted);
     }
 }
@@ -256,14 +258,7 @@ async fn the_command_line_runs_an_event() {
     let daemon = Daemon::start(Config::default()).await.unwrap();
     let api = daemon.api("operator").await.unwrap();
     let server = format!("http://{}", daemon.api_address());
-    let config = daemon.folder().join("weir.toml");
-    let token = weir_testkit::run_tool(
-        binary().unwrap().to_str().unwrap(),
-        &["token", "create", "--name", "me", "--config", config.to_str().unwrap()],
-        GOES_ON_WITHIN,
-    );
-    let token = String::from_utf8(token.await.unwrap()).unwrap().trim().to_owned();
-    daemon.forbid(&token);
+    let token = daemon.token("operator").await.unwrap();
     let weir = async |args: &[&str]| {
         let mut command = Command::new(binary().unwrap());
         command.args(args).env("WEIR_SERVER", &server).env("WEIR_TOKEN", &token);

@@ -37,11 +37,7 @@ pub async fn check_url(
 #[utoipa::path(post, path = "/events/{id}/check", tag = "external HLS",
     params(("id" = Uuid, Path, description = "The event.")),
     responses((status = 200, description = "What it is.", body = HlsReport), Refusals))]
-pub async fn check_event(
-    State(state): State<ApiState>,
-    _: Operator,
-    Id(id): Id,
-) -> Result<Answer<HlsReport>, Problem> {
+pub async fn check_event(State(state): State<ApiState>, _: Operator, Id(id): Id) -> Result<Answer<HlsReport>, Problem> {
     let event = state.store().event(id).await?.ok_or_else(|| Problem::not_found("event"))?;
     match &event.source {
         Source::Hls { url } => look_at(&state, url).await,

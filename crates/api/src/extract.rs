@@ -75,7 +75,9 @@ impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
             Some("*") => Ok(Self(None)),
             Some(text) => match text.parse() {
                 Ok(version) => Ok(Self(Some(version))),
-                Err(_) => Err(Problem::new(StatusCode::BAD_REQUEST, "if_match", "If-Match must be a version, as \"7\"")),
+                Err(_) => {
+                    Err(Problem::new(StatusCode::BAD_REQUEST, "if_match", "If-Match must be a version, as \"7\""))
+                }
             },
             None => Err(Problem::new(StatusCode::BAD_REQUEST, "if_match", "If-Match must be a version, as \"7\"")),
         }

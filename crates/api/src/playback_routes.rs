@@ -123,13 +123,8 @@ async fn make(
         return Err(Problem::new(StatusCode::CONFLICT, "external_token", sentence));
     }
     let expires_s = state.now_ms() / 1000 + i64::from(expires_in_s);
-    let claims = Claims {
-        audience,
-        event: id.to_string(),
-        viewer: Some(subject.to_owned()),
-        expires_s,
-        not_before_s: None,
-    };
+    let claims =
+        Claims { audience, event: id.to_string(), viewer: Some(subject.to_owned()), expires_s, not_before_s: None };
     let key: TokenKey = match audience {
         Audience::Preview => state.0.playback.preview.clone(),
         Audience::Playback => state.0.playback.playback_key(),

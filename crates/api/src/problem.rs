@@ -126,9 +126,11 @@ impl From<DirectorError> for Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Conflict => {
-                Self::new(StatusCode::CONFLICT, "changed_meanwhile", "it was changed meanwhile; look again and try again")
-            }
+            StoreError::Conflict => Self::new(
+                StatusCode::CONFLICT,
+                "changed_meanwhile",
+                "it was changed meanwhile; look again and try again",
+            ),
             StoreError::NotFound => Self::not_found("thing"),
             StoreError::Nul => Self::invalid("nul", "text must not hold the character U+0000"),
             StoreError::Unavailable(_) => {

@@ -87,7 +87,8 @@ pub fn router(state: ApiState) -> Router {
 /// The ways in, for those who read the description.
 fn describe_ways_in(description: &mut utoipa::openapi::OpenApi) {
     let components = description.components.get_or_insert_with(Default::default);
-    let token = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("From `weir token create`.")).build();
+    let token =
+        HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("From `weir token create`.")).build();
     components.add_security_scheme("token", SecurityScheme::Http(token));
     let session = ApiKey::Cookie(ApiKeyValue::new("weir_session"));
     components.add_security_scheme("session", SecurityScheme::ApiKey(session));

@@ -49,7 +49,8 @@ pub async fn begin(State(state): State<ApiState>, request: Request) -> Result<Re
     let Json(login) = <Json<Login> as axum::extract::FromRequest<()>>::from_request(request, &()).await?;
     // Each attempt counts, so that nobody can try many at once.
     note_failure(&state, peer)?;
-    let hash = state.store().password_hash().await?.ok_or_else(|| unauthorized("no password was set for the console"))?;
+    let hash =
+        state.store().password_hash().await?.ok_or_else(|| unauthorized("no password was set for the console"))?;
     let right = {
         let _place = state.0.passwords.acquire().await.map_err(|e| Problem::internal(&e))?;
         let check = move || password::is_right(&login.password, &hash);

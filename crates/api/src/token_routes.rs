@@ -108,14 +108,8 @@ pub async fn create(
     }
     let (token, digest) = new_token(state.seal())?;
     let (id, role) = (Uuid::now_v7(), new.role.name().to_owned());
-    let kept = ApiToken {
-        id,
-        name: name.to_owned(),
-        role,
-        created_ms: state.now_ms(),
-        last_used_ms: None,
-        revoked_ms: None,
-    };
+    let kept =
+        ApiToken { id, name: name.to_owned(), role, created_ms: state.now_ms(), last_used_ms: None, revoked_ms: None };
     let deed = deed(&state, &actor, "token.create", id, json!({ "name": kept.name, "role": kept.role }));
     state.store().create_token(&kept, &digest, &deed).await?;
     let made = MadeToken { token, about: kept.into() };

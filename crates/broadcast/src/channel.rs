@@ -68,11 +68,7 @@ pub struct Channel {
 
 impl Channel {
     /// A channel that goes on with the window an earlier run left behind, if there is one.
-    pub fn open(
-        spec: ChannelSpec,
-        settings: Arc<Settings>,
-        outside: Outside,
-    ) -> io::Result<Self> {
+    pub fn open(spec: ChannelSpec, settings: Arc<Settings>, outside: Outside) -> io::Result<Self> {
         let (folder, reconnect_window) = match spec.lasting {
             Lasting::Standing => (&settings.state_dir, Some(settings.reconnect_window)),
             Lasting::Event => (&settings.events_dir, None),
@@ -93,7 +89,9 @@ impl Channel {
         channel.told(|status| *status = Status::default());
         if let Some((packager, ledger)) = resumed {
             info!(channel = channel.spec.name, "playlists of the earlier run go on");
-            channel.show = Some(channel.new_show(packager, ledger));
+            let mut show = channel.new_show(packager, ledger);
+            show.show_restored();
+            channel.show = Some(show);
         }
         Ok(channel)
     }

@@ -29,6 +29,9 @@ impl Journal {
     }
 
     /// Goes on with the journal `id` and the presentation in it, which is known to have come as far as `reached`.
+    ///
+    /// Where the journal is whole, every name that anybody has seen is in it: the session whose name it has goes on, and a part that was
+    /// hinted at comes under that name. Where something at its end cannot be read, names may be lost, and the new `session` begins.
     pub fn resume(
         state: &Path,
         id: &str,
@@ -50,8 +53,14 @@ impl Journal {
                 None
             }
         };
-        let Restored { packager, files, last_len } =
-            Packager::restore(config, session, reached, newest, read).map_err(io::Error::other)?;
+        let restore = |session| Packager::restore(config, session, reached, newest, read).map_err(io::Error::other);
+        let mut restored = restore(id)?;
+        if restored.last_len != fs::metadata(file(&folder, *restored.files.end()))?.len()
+            || *restored.files.end() != newest
+        {
+            restored = restore(session)?;
+        }
+        let Restored { packager, files, last_len } = restored;
         for msn in there.into_iter().filter(|msn| !files.contains(msn)) {
             fs::remove_file(file(&folder, msn))?;
         }

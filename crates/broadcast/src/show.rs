@@ -103,6 +103,16 @@ impl Show {
         Self { channel, packager, ledger, epochs, snapshots, published: now, segment: (0, now) }
     }
 
+    /// Shows what was shown before the daemon was ended, at once: whoever asks first must not be told that there is nothing.
+    /// All of it is in the ledger.
+    pub fn show_restored(&mut self) {
+        if !self.is_held_back()
+            && let Some(snapshot) = self.packager.take_snapshot(Instant::now())
+        {
+            self.snapshots.send_replace(Some(snapshot));
+        }
+    }
+
     /// Opens a private presentation to the public with its next segment, also if the daemon is killed before that. Those
     /// who watch see the last of what was private until the public part is enough to begin with.
     pub async fn open_to_public(&mut self) {

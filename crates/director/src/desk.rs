@@ -30,20 +30,8 @@ const PAST_EVENTS_KNOWN: u32 = 1000;
 
 /// What the desk is asked for.
 pub enum Request {
-    Create {
-        account: Uuid,
-        title: String,
-        source: Source,
-        actor: String,
-        reply: Reply,
-    },
-    Command {
-        id: Uuid,
-        command: Command,
-        version: Option<u64>,
-        actor: String,
-        reply: Reply,
-    },
+    Create { account: Uuid, title: String, source: Source, actor: String, reply: Reply },
+    Command { id: Uuid, command: Command, version: Option<u64>, actor: String, reply: Reply },
     LookAgain,
 }
 
@@ -308,8 +296,7 @@ impl Desk {
             };
             let told = vec![told(HEALTH, &view, now_ms, Some(health))];
             let (credentials, answer) = (None, None);
-            let change =
-                StoredChange { event: event.clone(), before, at_ms: now_ms, told, deed, credentials, answer };
+            let change = StoredChange { event: event.clone(), before, at_ms: now_ms, told, deed, credentials, answer };
             self.store.commit(&change).await?;
             self.stage.replace(&event);
             let _ = self.changes.send(Change { kind: HEALTH, event: view });

@@ -68,7 +68,9 @@ impl Stage {
     pub fn check_listener(&self, source: &Source) -> Result<(), DirectorError> {
         let urls = &self.config.ingest;
         match source {
-            Source::Rtmp { .. } if urls.rtmp.is_none() && urls.rtmps.is_none() => Err(DirectorError::NoListener("RTMP")),
+            Source::Rtmp { .. } if urls.rtmp.is_none() && urls.rtmps.is_none() => {
+                Err(DirectorError::NoListener("RTMP"))
+            }
             Source::Srt { .. } if urls.srt.is_none() => Err(DirectorError::NoListener("SRT")),
             _ => Ok(()),
         }

@@ -1,6 +1,7 @@
 //! One HTTP/2 connection in the clear, or HTTP/1.1 where that is all there is.
 
 use std::io::Read;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -20,37 +21,67 @@ const ANSWER_MAX: Duration = Duration::from_secs(60);
 /// The largest body that is read: 10 s at 200 Mbit/s.
 const BODY_MAX: usize = 256 << 20;
 
+/// Pause before a server that is away is looked for again.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
 /// A client of one origin.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
     authority: String,
-    http2: Option<http2::SendRequest<Empty<Bytes>>>,
+    /// `None` where HTTP/1.1 is spoken.
+    http2: Option<Arc<Mutex<Http2>>>,
+    /// For how long the server may be away at a time.
+    away: Duration,
 }
+
+type Http2 = http2::SendRequest<Empty<Bytes>>;
 
 impl Client {
     /// Connects to the host of an `http:` URL. Answers the path too.
-    pub(crate) async fn connect(url: &str) -> Result<(Self, String)> {
+    pub(crate) async fn connect(url: &str, away: Duration) -> Result<(Self, String)> {
         let uri: Uri = url.parse().with_context(|| format!("{url} is no URL"))?;
         if uri.scheme_str() != Some("http") {
             bail!("{url}: only http: is understood, in which HTTP/2 is spoken by prior knowledge");
         }
         let authority = uri.authority().with_context(|| format!("{url} names no host"))?;
         let authority = format!("{}:{}", authority.host(), authority.port_u16().unwrap_or(80));
-        let stream = TcpStream::connect(&authority).await.with_context(|| format!("cannot connect to {authority}"))?;
-        let mut client = Self { authority, http2: None };
-        let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
-        tokio::spawn(connection);
-        client.http2 = Some(sender);
+        let mut client = Self { authority, http2: None, away: Duration::ZERO };
+        client.http2 = Some(Arc::new(Mutex::new(client.connected().await?)));
         // Whoever speaks HTTP/1.1 alone answers the preface with an error or not at all.
         if timeout(Duration::from_secs(3), client.get(uri.path())).await.is_ok_and(|answer| answer.is_ok()) {
+            client.away = away;
             return Ok((client, uri.path().to_owned()));
         }
         client.http2 = None;
         Ok((client, uri.path().to_owned()))
     }
 
-    /// Asks for a path.
+    async fn connected(&self) -> Result<Http2> {
+        let authority = &self.authority;
+        let stream = TcpStream::connect(authority).await.with_context(|| format!("cannot connect to {authority}"))?;
+        let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
+        tokio::spawn(connection);
+        Ok(sender)
+    }
+
+    /// Asks for a path, again and again while the server is away.
     pub(crate) async fn get(&self, path: &str) -> Result<Exchange> {
+        let begun = Instant::now();
+        loop {
+            match self.get_once(path).await {
+                Err(_) if begun.elapsed() < self.away => {
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                    // Where that fails too, the next look tells.
+                    if let (Some(shared), Ok(sender)) = (&self.http2, self.connected().await) {
+                        *shared.lock().unwrap_or_else(PoisonError::into_inner) = sender;
+                    }
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn get_once(&self, path: &str) -> Result<Exchange> {
         let begun = Instant::now();
         let absolute = if self.http2.is_some() { format!("http://{}{path}", self.authority) } else { path.to_owned() };
         let request = Request::get(absolute)
@@ -59,7 +90,9 @@ impl Client {
             .body(Empty::new())
             .with_context(|| format!("{path} is no path"))?;
         let exchange = async {
-            match self.http2.clone() {
+            let sender =
+                self.http2.as_ref().map(|shared| shared.lock().unwrap_or_else(PoisonError::into_inner).clone());
+            match sender {
                 Some(mut sender) => {
                     sender.ready().await?;
                     self.read(path, sender.send_request(request).await?, true).await

@@ -18,6 +18,9 @@ struct Arguments {
     /// For how many seconds to watch.
     #[arg(long = "for", default_value_t = 60)]
     seconds: u64,
+    /// For how many seconds the server may be away at a time, for example to be restarted.
+    #[arg(long, default_value_t = 0)]
+    away: u64,
     /// Rules that may be broken, by their ids.
     #[arg(long, value_delimiter = ',')]
     allow: Vec<String>,
@@ -40,7 +43,8 @@ async fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let lasts = Duration::from_secs(arguments.seconds);
-    let options = Options { lasts, allow: arguments.allow, keep: arguments.keep };
+    let away = Duration::from_secs(arguments.away);
+    let options = Options { lasts, allow: arguments.allow, keep: arguments.keep, away };
     match watch(&arguments.url.unwrap_or_default(), options).await {
         Ok(report) => show(&report, arguments.strict),
         Err(error) => {

@@ -28,6 +28,8 @@ pub struct Options {
     pub allow: Vec<String>,
     /// Where to keep every state of every playlist, for other judges.
     pub keep: Option<PathBuf>,
+    /// For how long the server may be away at a time. What it says when it is back is judged as if it had been there.
+    pub away: Duration,
 }
 
 /// What was seen.
@@ -66,7 +68,7 @@ struct Shared {
 /// # Errors
 /// The server cannot be reached, or there is no presentation.
 pub async fn watch(url: &str, options: Options) -> Result<Report> {
-    let (client, path) = Client::connect(url).await?;
+    let (client, path) = Client::connect(url, options.away).await?;
     if let Some(folder) = &options.keep {
         std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     }

@@ -58,7 +58,8 @@ impl Packager {
     }
 
     /// A presentation that goes on with what an earlier run recorded: the same URLs give the same bytes, and a segment
-    /// of which only some parts had come ends with them. `session` must be new, as for [`new`](Self::new).
+    /// of which only some parts had come ends with them. `session` is that of the presentation
+    /// where the journal has every name that was given; else it must be new, as for [`new`](Self::new).
     ///
     /// `newest` is the highest media sequence number of which there is a file, and `file` gives each that is asked for,
     /// or `None` when it cannot. `reached` is what is known to have been advertised: files that end before it are

@@ -134,6 +134,11 @@ impl Daemon {
 
     /// The API, with a new token of `role`.
     pub async fn api(&self, role: &str) -> Result<Api> {
+        Ok(Api::new(self.api, &self.token(role).await?))
+    }
+
+    /// A new token of `role` for the API.
+    pub async fn token(&self, role: &str) -> Result<String> {
         let config = self.folder.join("weir.toml");
         let config = config.to_str().context("a path that is not UTF-8")?;
         let weir = binary()?;
@@ -141,7 +146,7 @@ impl Daemon {
         let token = run_tool(weir, &["token", "create", "--role", role, "--config", config], START_TIMEOUT).await?;
         let token = String::from_utf8(token)?.trim().to_owned();
         self.forbid(&token);
-        Ok(Api::new(self.api, &token))
+        Ok(token)
     }
 
     /// Where the API listens.

@@ -79,8 +79,7 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     let directory = Directory::new();
     let ready = Arc::new(AtomicBool::new(false));
     let status = status(metrics, ready.clone());
-    let origin_config =
-        wiring::origin(&config, vault.token_keys()).map_err(|e| ServeError::new(Failure::Config, e))?;
+    let origin_config = wiring::origin(&config, vault.token_keys()).map_err(|e| ServeError::new(Failure::Config, e))?;
     let origin =
         Origin::bind(origin_config, directory.clone(), status).await.map_err(|e| origin_unbound(&config, &e))?;
     let addresses = Addresses {

@@ -11,11 +11,11 @@ use weir_media::{Frame, FrameRate};
 
 use super::{Channel, session_id};
 use crate::settings::Lasting;
-use crate::{link, status};
 use crate::show::Show;
 use crate::source::{Feed, Opening};
 use crate::timeline::Placed;
 use crate::wall::wall_ms;
+use crate::{link, status};
 
 impl Channel {
     pub(super) fn ingested(&mut self, event: Option<IngestEvent>) {

@@ -87,13 +87,7 @@ async fn place(api: &ApiClient, id: &str, offer: OfferKind) -> Result<Value, Cli
     api.send(Method::PUT, &format!("/events/{id}/offer"), Some(json!({ "offer": offer.name() }))).await
 }
 
-async fn command_event(
-    api: &ApiClient,
-    json: bool,
-    id: Uuid,
-    command: &str,
-    out: Out<'_>,
-) -> Result<(), ClientError> {
+async fn command_event(api: &ApiClient, json: bool, id: Uuid, command: &str, out: Out<'_>) -> Result<(), ClientError> {
     let event = api.send(Method::POST, &format!("/events/{id}/{command}"), None).await?;
     show(out, json, &event, event_fields)
 }

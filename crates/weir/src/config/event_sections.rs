@@ -71,8 +71,7 @@ pub fn ingest(check: &mut Check<'_>, raw: &RawIngest) -> Ingest {
     });
     let host = host.map(|host| host.get_ref().clone());
     let name = "wrong_keys_per_minute_max";
-    let most =
-        check.number_or(&raw.wrong_keys_per_minute_max, name, 1..=1_000_000, "keys", WRONG_KEYS_PER_MINUTE_MAX);
+    let most = check.number_or(&raw.wrong_keys_per_minute_max, name, 1..=1_000_000, "keys", WRONG_KEYS_PER_MINUTE_MAX);
     Ingest { host, wrong_keys_per_minute_max: most }
 }
 

@@ -9,9 +9,9 @@ use weir_packager::Latency;
 
 use super::channels::{channels, passphrase, srt_latency};
 use super::check::Check;
+use super::event_sections::{api, database, events, ingest, outbound_allow, playback_url};
 use super::problem::Problem;
 use super::raw::{Raw, RawHls, RawHttp, RawHttpTls, RawLadder, RawLog, RawSrt, RawTls};
-use super::event_sections::{api, database, events, ingest, outbound_allow, playback_url};
 use super::rungs::rungs;
 use super::{Certificate, Config, Hls, Http, HttpTls, Ladder, Log, LogFormat, OnShutdown, Rtmp, RtmpTls, Srt};
 
