@@ -15,15 +15,18 @@ const REFUSED_WITHIN: Duration = Duration::from_secs(5);
 /// A name that no event has.
 const NOBODY: &str = "00000000-0000-7000-8000-000000000000";
 
+#[cfg(test)]
 fn rtmp() -> Value {
     json!({ "kind": "rtmp", "input": "1080p" })
 }
 
+#[cfg(test)]
 fn text(value: &Value, field: &str) -> String {
     value[field].as_str().unwrap_or_else(|| panic!("no {field} in {value}")).to_owned()
 }
 
 /// The event's encoder: where to push, once it is known.
+#[cfg(test)]
 async fn push_url(daemon: &Daemon, api: &Api, id: &str) -> String {
     let credentials = api.get(&format!("/events/{id}/credentials")).await.unwrap();
     let key = text(&credentials, "stream_key");
@@ -31,6 +34,7 @@ async fn push_url(daemon: &Daemon, api: &Api, id: &str) -> String {
     format!("{}/{key}", text(&credentials, "rtmp_url"))
 }
 
+#[cfg(test)]
 async fn started(daemon: &Daemon, api: &Api, offer: &str) -> (String, String) {
     let id = api.event(rtmp(), offer).await.unwrap();
     api.post(&format!("/events/{id}/start"), None).await.unwrap();
@@ -38,12 +42,14 @@ async fn started(daemon: &Daemon, api: &Api, offer: &str) -> (String, String) {
     (id, url)
 }
 
+#[cfg(test)]
 async fn preview_token(daemon: &Daemon, api: &Api, id: &str) -> Value {
     let made = api.post(&format!("/events/{id}/preview-tokens"), Some(json!({}))).await.unwrap();
     daemon.forbid(&text(&made, "token"));
     made
 }
 
+#[cfg(test)]
 async fn is_refused(url: &str) {
     let mut encoder = Source::default().push(url).unwrap();
     assert!(!encoder.wait(REFUSED_WITHIN).await.unwrap().success());
@@ -157,6 +163,7 @@ async fn an_event_lives_from_its_draft_to_its_end() {
 }
 
 /// Everything was told, in order, and signed.
+#[cfg(test)]
 async fn check_told(hook: &Hook, secret: &str) {
     let told = until("the end was told", SEEN_WITHIN, async || {
         let told = hook.told();

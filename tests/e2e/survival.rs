@@ -16,6 +16,7 @@ const WATCHED: Duration = Duration::from_secs(40);
 const TIMED: [&str; 2] = ["L2", "P12"];
 
 /// A port that was free just now: players must find the daemon again where it was.
+#[cfg(test)]
 fn free_address() -> String {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
 }

@@ -44,6 +44,7 @@ struct Channel {
     wish: watch::Receiver<Wish>,
 }
 
+#[cfg(test)]
 impl Home {
     fn new() -> Self {
         Self { folder: TempDir::new().unwrap(), now_ms: Arc::new(AtomicI64::new(START)) }
@@ -89,6 +90,7 @@ impl Home {
     }
 }
 
+#[cfg(test)]
 impl Channel {
     fn play(order: Order) -> Self {
         let (status, seen) = watch::channel(Status::default());
@@ -109,6 +111,7 @@ impl Channel {
     }
 }
 
+#[cfg(test)]
 impl World {
     async fn create(&self, source: Source) -> Event {
         let event = self.director.create(Uuid::nil(), "A talk".to_owned(), source, BY).await.unwrap();
@@ -154,10 +157,12 @@ impl World {
     }
 }
 
+#[cfg(test)]
 fn rtmp() -> Source {
     Source::Rtmp { input: Quality::P1080 }
 }
 
+#[cfg(test)]
 fn refused<T: std::fmt::Debug>(outcome: Result<T, DirectorError>) -> Refusal {
     match outcome {
         Err(DirectorError::Refused(refusal)) => refusal,

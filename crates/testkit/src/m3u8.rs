@@ -282,14 +282,17 @@ impl Reading {
         let first = self.discontinuity_sequence.context("no EXT-X-DISCONTINUITY-SEQUENCE before it")?;
         self.discontinuity = None;
         self.open_parts = 0;
+        let gap = self.gap.take().is_some();
+        // A gap has nothing that a map could be for, and before one it may be left out.
+        let map = if gap { String::new() } else { self.map.clone().context("no EXT-X-MAP before it")? };
         self.segments.push(Segment {
             msn: self.sequence.context("no EXT-X-MEDIA-SEQUENCE before it")? + self.segments.len() as u64,
             epoch: first + self.discontinuities as u64,
             uri: uri.to_owned(),
-            map: self.map.clone().context("no EXT-X-MAP before it")?,
+            map,
             micros,
             date_ms: self.date_ms.take().context("no EXT-X-PROGRAM-DATE-TIME")?,
-            gap: self.gap.take().is_some(),
+            gap,
         });
         Ok(())
     }
