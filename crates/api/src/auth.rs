@@ -72,6 +72,8 @@ pub struct Actor {
     /// For the audit log.
     pub name: String,
     pub role: Role,
+    /// Whose idempotency keys these are. Tokens may share a name, and must not get each other's answers.
+    pub scope: String,
 }
 
 /// Lets in who has a good token or session, and remembers who that is.
@@ -109,7 +111,7 @@ async fn by_token(state: &ApiState, token: &str, peer: IpAddr) -> Result<Actor, 
         return Err(unauthorized("the token is not known, or was revoked"));
     };
     state.store().touch_token(&token, now_ms).await?;
-    Ok(Actor { name: format!("token:{}", token.name), role })
+    Ok(Actor { name: format!("token:{}", token.name), role, scope: format!("token:{}", token.id) })
 }
 
 /// Counts a failed attempt to get in; refuses once there were too many.

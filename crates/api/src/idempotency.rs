@@ -53,7 +53,7 @@ async fn with_key(
     let body = http_body_util::Limited::new(body, BODY_BYTES_MAX).collect().await.map_err(|_| too_long())?.to_bytes();
     let what = [head.method.as_str().as_bytes(), b" ", head.uri.path().as_bytes(), b"\n", &body].concat();
     let fingerprint = state.seal().digest(PURPOSE, what);
-    match state.store().reserve_request(&actor.name, key, &fingerprint, state.now_ms()).await? {
+    match state.store().reserve_request(&actor.scope, key, &fingerprint, state.now_ms()).await? {
         Reservation::New(id) => {
             let response = next.run(Request::from_parts(head, Body::from(body))).await;
             keep(state, id, response).await

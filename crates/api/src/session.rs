@@ -102,7 +102,7 @@ pub async fn of(state: &ApiState, headers: &HeaderMap, safe: bool) -> Result<Opt
             return Err(Problem::new(StatusCode::FORBIDDEN, "csrf", sentence));
         }
     }
-    Ok(Some(Actor { name: "console".to_owned(), role: Role::Admin }))
+    Ok(Some(Actor { name: "console".to_owned(), role: Role::Admin, scope: "console".to_owned() }))
 }
 
 fn secret(headers: &HeaderMap) -> Option<&str> {
