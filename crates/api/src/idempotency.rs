@@ -55,8 +55,13 @@ async fn with_key(
     let fingerprint = state.seal().digest(PURPOSE, what);
     match state.store().reserve_request(&actor.scope, key, &fingerprint, state.now_ms()).await? {
         Reservation::New(id) => {
-            let response = next.run(Request::from_parts(head, Body::from(body))).await;
-            keep(state, id, response).await
+            let state = state.clone();
+            // A task of its own: who hangs up in the middle must find the answer when they ask again.
+            let carried_out = tokio::spawn(async move {
+                let response = next.run(Request::from_parts(head, Body::from(body))).await;
+                keep(&state, id, response).await
+            });
+            carried_out.await.map_err(|error| Problem::internal(&error))?
         }
         Reservation::Done(answer) => replay(state, &answer),
         Reservation::Running => {
