@@ -6,6 +6,7 @@ use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use weir_store::{Answer, Reservation};
 
@@ -23,6 +24,13 @@ pub const BODY_BYTES_MAX: usize = 64 * 1024;
 const ANSWER_BYTES_MAX: usize = 256 * 1024;
 /// What fingerprints are for, and what answers are sealed for.
 const PURPOSE: &str = "idempotency";
+
+/// What is kept of an answer besides its status.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    etag: Option<String>,
+    body: String,
+}
 
 /// Carries a request with a key out once, and answers all that follow with the same.
 pub async fn once(State(state): State<ApiState>, request: Request, next: Next) -> Response {
@@ -83,7 +91,9 @@ async fn keep(state: &ApiState, id: Uuid, response: Response) -> Result<Response
     if head.status.is_server_error() {
         state.store().give_up_request(id).await?;
     } else {
-        let text = String::from_utf8_lossy(&body);
+        let etag = head.headers.get(header::ETAG).and_then(|tag| tag.to_str().ok()).map(str::to_owned);
+        let kept = Kept { etag, body: String::from_utf8_lossy(&body).into_owned() };
+        let text = serde_json::to_string(&kept).map_err(|error| Problem::internal(&error))?;
         let sealed = state.seal().seal(PURPOSE, id, &text)?;
         state.store().finish_request(&Answer { id, status: head.status.as_u16(), body: sealed }).await?;
     }
@@ -91,13 +101,21 @@ async fn keep(state: &ApiState, id: Uuid, response: Response) -> Result<Response
 }
 
 fn replay(state: &ApiState, answer: &Answer) -> Result<Response, Problem> {
-    let body = state.seal().unseal(PURPOSE, answer.id, &answer.body)?;
+    let text = state.seal().unseal(PURPOSE, answer.id, &answer.body)?;
+    let Kept { etag, body } = serde_json::from_str(&text).map_err(|error| Problem::internal(&error))?;
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
     let is_refusal = status.is_client_error();
     let content_type = if is_refusal { "application/problem+json" } else { "application/json" };
+    let has_body = !body.is_empty();
     let mut response = (status, body).into_response();
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    match has_body {
+        true => headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type)),
+        false => headers.remove(header::CONTENT_TYPE),
+    };
+    if let Some(etag) = etag.and_then(|etag| HeaderValue::from_str(&etag).ok()) {
+        headers.insert(header::ETAG, etag);
+    }
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(REPLAYED, HeaderValue::from_static("true"));
     Ok(response)
