@@ -49,7 +49,8 @@ pub async fn one(
 /// What is sent to one listener.
 struct Listener {
     changes: Receiver<Change>,
-    only: Option<Uuid>,
+    /// The event that alone matters, and the version of it that was shown.
+    only: Option<(Uuid, u64)>,
     first: Option<Change>,
     _place: OwnedSemaphorePermit,
 }
@@ -61,7 +62,10 @@ fn stream(
     let busy = |_| Problem::busy("too many listen already, try again");
     let place = state.0.streams.clone().try_acquire_owned().map_err(busy)?;
     let listener = match one {
-        Some((id, first, changes)) => Listener { changes, only: Some(id), first: Some(first), _place: place },
+        Some((id, first, changes)) => {
+            let only = Some((id, first.event.version));
+            Listener { changes, only, first: Some(first), _place: place }
+        }
         None => Listener { changes: state.director().changes(), only: None, first: None, _place: place },
     };
     let messages = futures_util::stream::unfold(listener, |mut listener| async {
@@ -71,6 +75,11 @@ fn stream(
 }
 
 impl Listener {
+    /// What came about before the event was shown is in it already.
+    fn concerns(&self, change: &Change) -> bool {
+        self.only.is_none_or(|(id, version)| change.event.id == id && change.event.version > version)
+    }
+
     /// The next message; `None` when nothing will happen any more.
     async fn next(&mut self) -> Option<Message> {
         if let Some(first) = self.first.take() {
@@ -78,7 +87,7 @@ impl Listener {
         }
         loop {
             match self.changes.recv().await {
-                Ok(change) if self.only.is_none_or(|id| id == change.event.id) => return Some(message(&change)),
+                Ok(change) if self.concerns(&change) => return Some(message(&change)),
                 Ok(_) => {}
                 Err(RecvError::Lagged(missed)) => {
                     return Some(Message::default().event("lagged").data(missed.to_string()));
