@@ -77,7 +77,7 @@ pub async fn begin(State(state): State<ApiState>, request: Request) -> Result<Re
 }
 
 /// End the session.
-#[utoipa::path(delete, path = "/session", tag = "session",
+#[utoipa::path(delete, path = "/session", tag = "session", security(),
     responses((status = 204, description = "Ended."), Refusals))]
 pub async fn end(State(state): State<ApiState>, headers: HeaderMap) -> Result<Response, Problem> {
     if let Some(secret) = secret(&headers) {
