@@ -88,8 +88,9 @@ pub async fn playback(
     Json(new): Json<NewPlaybackToken>,
 ) -> Result<Response, Problem> {
     let expires_in_s = checked(new.expires_in_s)?;
-    if !(1..=128).contains(&new.viewer.chars().count()) {
-        return Err(Problem::invalid("viewer", "viewer must have 1 to 128 characters"));
+    // Control characters take six bytes each in a token, which could then be longer than the origin reads.
+    if !(1..=128).contains(&new.viewer.chars().count()) || new.viewer.contains(char::is_control) {
+        return Err(Problem::invalid("viewer", "viewer must have 1 to 128 characters, without line breaks"));
     }
     make(&state, id, Audience::Playback, &new.viewer, expires_in_s).await
 }
