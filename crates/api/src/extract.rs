@@ -1,13 +1,29 @@
 //! What requests hold, with refusals in our own form.
 
+use std::future::Future;
+use std::time::Duration;
+
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use serde::de::DeserializeOwned;
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::problem::Problem;
+
+/// How long a body may take to come: connections are few, and who sends a byte now and then would keep one.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Waits for a body, but not for ever.
+pub async fn in_time<T>(body: impl Future<Output = T>) -> Result<T, Problem> {
+    let too_late = |_| {
+        let sentence = format!("the body did not come within {} seconds", BODY_TIMEOUT.as_secs());
+        Problem::new(StatusCode::REQUEST_TIMEOUT, "timeout", sentence)
+    };
+    timeout(BODY_TIMEOUT, body).await.map_err(too_late)
+}
 
 /// The body, which must be JSON and nothing but what is wanted.
 pub struct Json<T>(pub T);
@@ -22,7 +38,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
             let sentence = "the body must be JSON, with `content-type: application/json`";
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "content_type", sentence));
         }
-        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| {
+        let bytes = in_time(Bytes::from_request(request, state)).await?.map_err(|rejection| {
             let status = rejection.status();
             Problem::new(status, "body", "the body is too long or did not come whole")
         })?;

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use weir_store::{Answer, Reservation};
 
 use crate::auth::Actor;
+use crate::extract::in_time;
 use crate::problem::Problem;
 use crate::state::ApiState;
 
@@ -58,7 +59,8 @@ async fn with_key(
         Problem::new(StatusCode::BAD_REQUEST, "idempotency_key", sentence)
     })?;
     let (head, body) = request.into_parts();
-    let body = http_body_util::Limited::new(body, BODY_BYTES_MAX).collect().await.map_err(|_| too_long())?.to_bytes();
+    let body = in_time(http_body_util::Limited::new(body, BODY_BYTES_MAX).collect()).await?;
+    let body = body.map_err(|_| too_long())?.to_bytes();
     let what = [head.method.as_str().as_bytes(), b" ", head.uri.path().as_bytes(), b"\n", &body].concat();
     let fingerprint = state.seal().digest(PURPOSE, what);
     match state.store().reserve_request(&actor.scope, key, &fingerprint, state.now_ms()).await? {
