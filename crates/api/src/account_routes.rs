@@ -52,14 +52,14 @@ impl From<Account> for AccountView {
 }
 
 /// List the accounts.
-#[utoipa::path(get, path = "/accounts", tag = "administration",
+#[utoipa::path(get, path = "/accounts", operation_id = "list_accounts", tag = "administration",
     responses((status = 200, description = "All accounts.", body = Vec<AccountView>), Refusals))]
 pub async fn list(State(state): State<ApiState>, _: Admin) -> Result<Answer<Vec<AccountView>>, Problem> {
     Ok(Answer(state.store().accounts().await?.into_iter().map(AccountView::from).collect()))
 }
 
 /// Make an account under an id of your own, or change it. Events that wait for credit are looked at again.
-#[utoipa::path(put, path = "/accounts/{id}", tag = "administration", request_body = NewAccount,
+#[utoipa::path(put, path = "/accounts/{id}", operation_id = "put_account", tag = "administration", request_body = NewAccount,
     params(("id" = Uuid, Path, description = "The account.")),
     responses((status = 200, description = "As it is now.", body = AccountView), Refusals))]
 pub async fn put(

@@ -41,7 +41,7 @@ impl From<AuditRow> for DeedView {
 }
 
 /// Who did what, newest first.
-#[utoipa::path(get, path = "/audit", tag = "administration", params(PageQuery),
+#[utoipa::path(get, path = "/audit", operation_id = "list_deeds", tag = "administration", params(PageQuery),
     responses((status = 200, description = "A page of the log.", body = Page<DeedView>), Refusals))]
 pub async fn list(
     State(state): State<ApiState>,

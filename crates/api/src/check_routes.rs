@@ -23,7 +23,7 @@ pub struct NewCheck {
 }
 
 /// Look at an HLS playlist: what it is, and whether viewers can play it.
-#[utoipa::path(post, path = "/checks", tag = "external HLS", request_body = NewCheck,
+#[utoipa::path(post, path = "/checks", operation_id = "check_url", tag = "external HLS", request_body = NewCheck,
     responses((status = 200, description = "What it is.", body = HlsReport), Refusals))]
 pub async fn check_url(
     State(state): State<ApiState>,
@@ -34,7 +34,7 @@ pub async fn check_url(
 }
 
 /// Look at the playlist of an external event.
-#[utoipa::path(post, path = "/events/{id}/check", tag = "external HLS",
+#[utoipa::path(post, path = "/events/{id}/check", operation_id = "check_event", tag = "external HLS",
     params(("id" = Uuid, Path, description = "The event.")),
     responses((status = 200, description = "What it is.", body = HlsReport), Refusals))]
 pub async fn check_event(State(state): State<ApiState>, _: Operator, Id(id): Id) -> Result<Answer<HlsReport>, Problem> {

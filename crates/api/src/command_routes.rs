@@ -57,7 +57,7 @@ async fn command(
 }
 
 /// Plan an event, or plan it anew. Not once it has been started.
-#[utoipa::path(put, path = "/events/{id}/schedule", tag = "commands", request_body = NewSchedule,
+#[utoipa::path(put, path = "/events/{id}/schedule", operation_id = "schedule_event", tag = "commands", request_body = NewSchedule,
     params(("id" = Uuid, Path, description = "The event."), ("if-match" = Option<String>, Header, description = "Only at this version.")),
     responses((status = 200, description = "Planned.", body = EventView), Refusals))]
 pub async fn schedule(
@@ -76,7 +76,7 @@ pub async fn schedule(
 }
 
 /// Say that an event is meant to happen.
-#[utoipa::path(post, path = "/events/{id}/activate", tag = "commands",
+#[utoipa::path(post, path = "/events/{id}/activate", operation_id = "activate_event", tag = "commands",
     params(("id" = Uuid, Path, description = "The event."), ("if-match" = Option<String>, Header, description = "Only at this version.")),
     responses((status = 200, description = "Activated.", body = EventView), Refusals))]
 pub async fn activate(
@@ -89,7 +89,7 @@ pub async fn activate(
 }
 
 /// Place an event in an offer. Not once it has been started.
-#[utoipa::path(put, path = "/events/{id}/offer", tag = "commands", request_body = NewOffer,
+#[utoipa::path(put, path = "/events/{id}/offer", operation_id = "place_event", tag = "commands", request_body = NewOffer,
     params(("id" = Uuid, Path, description = "The event."), ("if-match" = Option<String>, Header, description = "Only at this version.")),
     responses((status = 200, description = "Placed.", body = EventView), Refusals))]
 pub async fn place(
@@ -107,7 +107,7 @@ pub async fn place(
 }
 
 /// Start an event: its credentials are issued and work. An external stream is on air then.
-#[utoipa::path(post, path = "/events/{id}/start", tag = "commands",
+#[utoipa::path(post, path = "/events/{id}/start", operation_id = "start_event", tag = "commands",
     params(("id" = Uuid, Path, description = "The event."), ("if-match" = Option<String>, Header, description = "Only at this version.")),
     responses((status = 200, description = "Started.", body = EventView), Refusals))]
 pub async fn start(
@@ -120,7 +120,7 @@ pub async fn start(
 }
 
 /// Go on air: what was private so far is shown to the public from now on.
-#[utoipa::path(post, path = "/events/{id}/air", tag = "commands",
+#[utoipa::path(post, path = "/events/{id}/air", operation_id = "air_event", tag = "commands",
     params(("id" = Uuid, Path, description = "The event."), ("if-match" = Option<String>, Header, description = "Only at this version.")),
     responses((status = 200, description = "On air.", body = EventView), Refusals))]
 pub async fn air(
@@ -133,7 +133,7 @@ pub async fn air(
 }
 
 /// End an event, for good. One that was only planned is called off.
-#[utoipa::path(post, path = "/events/{id}/stop", tag = "commands",
+#[utoipa::path(post, path = "/events/{id}/stop", operation_id = "stop_event", tag = "commands",
     params(("id" = Uuid, Path, description = "The event."), ("if-match" = Option<String>, Header, description = "Only at this version.")),
     responses((status = 200, description = "Ended.", body = EventView), Refusals))]
 pub async fn stop(
@@ -147,7 +147,7 @@ pub async fn stop(
 
 /// Put a new stream key in the place of the old one, which is wrong from now on. An encoder that is connected stays.
 /// Before the start the new key is known, and works from the start on.
-#[utoipa::path(post, path = "/events/{id}/rotate-key", tag = "commands",
+#[utoipa::path(post, path = "/events/{id}/rotate-key", operation_id = "rotate_key", tag = "commands",
     params(("id" = Uuid, Path, description = "The event."), ("if-match" = Option<String>, Header, description = "Only at this version.")),
     responses((status = 200, description = "The new credentials.", body = IssuedCredentials), Refusals))]
 pub async fn rotate_key(

@@ -138,7 +138,7 @@ pub fn shown(state: &ApiState, status: StatusCode, event: &Event) -> Response {
 }
 
 /// Create an event: a draft.
-#[utoipa::path(post, path = "/events", tag = "events", request_body = NewEvent,
+#[utoipa::path(post, path = "/events", operation_id = "create_event", tag = "events", request_body = NewEvent,
     responses((status = 201, description = "Created.", body = EventView), Refusals))]
 pub async fn create(
     State(state): State<ApiState>,
@@ -151,7 +151,7 @@ pub async fn create(
 }
 
 /// List events, newest first.
-#[utoipa::path(get, path = "/events", tag = "events", params(EventQuery),
+#[utoipa::path(get, path = "/events", operation_id = "list_events", tag = "events", params(EventQuery),
     responses((status = 200, description = "A page of events.", body = Page<EventView>), Refusals))]
 pub async fn list(
     State(state): State<ApiState>,
@@ -166,7 +166,7 @@ pub async fn list(
 }
 
 /// Look at an event.
-#[utoipa::path(get, path = "/events/{id}", tag = "events", params(("id" = Uuid, Path, description = "The event.")),
+#[utoipa::path(get, path = "/events/{id}", operation_id = "show_event", tag = "events", params(("id" = Uuid, Path, description = "The event.")),
     responses((status = 200, description = "The event; its entity tag is its version.", body = EventView), Refusals))]
 pub async fn show(State(state): State<ApiState>, _: Viewer, Id(id): Id) -> Result<Response, Problem> {
     let event = state.store().event(id).await?.ok_or_else(|| Problem::not_found("event"))?;
@@ -174,7 +174,7 @@ pub async fn show(State(state): State<ApiState>, _: Viewer, Id(id): Id) -> Resul
 }
 
 /// Change an event's title or, before its start, its source.
-#[utoipa::path(patch, path = "/events/{id}", tag = "events", request_body = EventEdit,
+#[utoipa::path(patch, path = "/events/{id}", operation_id = "edit_event", tag = "events", request_body = EventEdit,
     params(("id" = Uuid, Path, description = "The event."), ("if-match" = Option<String>, Header, description = "Only at this version.")),
     responses((status = 200, description = "Changed.", body = EventView), Refusals))]
 pub async fn edit(
@@ -190,7 +190,7 @@ pub async fn edit(
 }
 
 /// What the event's encoder needs, from its start to its end.
-#[utoipa::path(get, path = "/events/{id}/credentials", tag = "events",
+#[utoipa::path(get, path = "/events/{id}/credentials", operation_id = "show_credentials", tag = "events",
     params(("id" = Uuid, Path, description = "The event.")),
     responses((status = 200, description = "Ready to paste into an encoder.", body = IssuedCredentials), Refusals))]
 pub async fn credentials(State(state): State<ApiState>, _: Operator, Id(id): Id) -> Result<Response, Problem> {
@@ -199,7 +199,7 @@ pub async fn credentials(State(state): State<ApiState>, _: Operator, Id(id): Id)
 }
 
 /// How a running event is doing.
-#[utoipa::path(get, path = "/events/{id}/health", tag = "events",
+#[utoipa::path(get, path = "/events/{id}/health", operation_id = "show_health", tag = "events",
     params(("id" = Uuid, Path, description = "The event.")),
     responses((status = 200, description = "What was seen and measured.", body = HealthView), Refusals))]
 pub async fn health(State(state): State<ApiState>, _: Viewer, Id(id): Id) -> Result<Answer<HealthView>, Problem> {

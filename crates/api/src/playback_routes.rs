@@ -64,7 +64,7 @@ pub struct PlaybackKeyView {
 }
 
 /// Make a token for watching an event in private, before it goes on air.
-#[utoipa::path(post, path = "/events/{id}/preview-tokens", tag = "playback", request_body = NewPreviewToken,
+#[utoipa::path(post, path = "/events/{id}/preview-tokens", operation_id = "create_preview_token", tag = "playback", request_body = NewPreviewToken,
     params(("id" = Uuid, Path, description = "The event.")),
     responses((status = 201, description = "Made.", body = PlaybackToken), Refusals))]
 pub async fn preview(
@@ -78,7 +78,7 @@ pub async fn preview(
 }
 
 /// Make a token for one viewer of a paid event. A platform with the playback key makes them itself.
-#[utoipa::path(post, path = "/events/{id}/playback-tokens", tag = "playback", request_body = NewPlaybackToken,
+#[utoipa::path(post, path = "/events/{id}/playback-tokens", operation_id = "create_playback_token", tag = "playback", request_body = NewPlaybackToken,
     params(("id" = Uuid, Path, description = "The event.")),
     responses((status = 201, description = "Made.", body = PlaybackToken), Refusals))]
 pub async fn playback(
@@ -96,7 +96,7 @@ pub async fn playback(
 }
 
 /// The key that signs tokens of viewers, for the platform's backend.
-#[utoipa::path(get, path = "/playback-key", tag = "playback",
+#[utoipa::path(get, path = "/playback-key", operation_id = "show_playback_key", tag = "playback",
     responses((status = 200, description = "Keep it secret.", body = PlaybackKeyView), Refusals))]
 pub async fn key(State(state): State<ApiState>, _: Admin) -> Response {
     let view = PlaybackKeyView { key: state.0.playback.playback.clone(), algorithm: "HS256".to_owned() };

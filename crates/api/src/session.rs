@@ -42,7 +42,7 @@ pub struct SessionView {
 }
 
 /// Begin a session with the console's password.
-#[utoipa::path(post, path = "/session", tag = "session", request_body = Login, security(),
+#[utoipa::path(post, path = "/session", operation_id = "begin_session", tag = "session", request_body = Login, security(),
     responses((status = 201, description = "Begun; the cookie stands for it.", body = SessionView), Refusals))]
 pub async fn begin(State(state): State<ApiState>, request: Request) -> Result<Response, Problem> {
     let peer = peer(request.extensions());
@@ -77,7 +77,7 @@ pub async fn begin(State(state): State<ApiState>, request: Request) -> Result<Re
 }
 
 /// End the session.
-#[utoipa::path(delete, path = "/session", tag = "session", security(),
+#[utoipa::path(delete, path = "/session", operation_id = "end_session", tag = "session", security(),
     responses((status = 204, description = "Ended."), Refusals))]
 pub async fn end(State(state): State<ApiState>, headers: HeaderMap) -> Result<Response, Problem> {
     if let Some(secret) = secret(&headers) {

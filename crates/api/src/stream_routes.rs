@@ -22,7 +22,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// Everything that happens to events, as server-sent events: the name says what (`event.live`), the data is the event.
 /// `lagged` means that some were missed: look anew.
-#[utoipa::path(get, path = "/stream", tag = "stream",
+#[utoipa::path(get, path = "/stream", operation_id = "stream_all", tag = "stream",
     responses((status = 200, description = "One message for each thing that happens.", content_type = "text/event-stream", body = String), Refusals))]
 pub async fn all(
     State(state): State<ApiState>,
@@ -32,7 +32,7 @@ pub async fn all(
 }
 
 /// What happens to one event, as server-sent events. It begins with the event as it is (`event.state`).
-#[utoipa::path(get, path = "/events/{id}/stream", tag = "stream",
+#[utoipa::path(get, path = "/events/{id}/stream", operation_id = "stream_event", tag = "stream",
     params(("id" = Uuid, Path, description = "The event.")),
     responses((status = 200, description = "One message for each thing that happens.", content_type = "text/event-stream", body = String), Refusals))]
 pub async fn one(

@@ -95,7 +95,7 @@ pub fn deed(
 }
 
 /// Make a token for the API.
-#[utoipa::path(post, path = "/tokens", tag = "administration", request_body = NewToken,
+#[utoipa::path(post, path = "/tokens", operation_id = "create_token", tag = "administration", request_body = NewToken,
     responses((status = 201, description = "Made; it is shown only now.", body = MadeToken), Refusals))]
 pub async fn create(
     State(state): State<ApiState>,
@@ -117,14 +117,14 @@ pub async fn create(
 }
 
 /// List the tokens.
-#[utoipa::path(get, path = "/tokens", tag = "administration",
+#[utoipa::path(get, path = "/tokens", operation_id = "list_tokens", tag = "administration",
     responses((status = 200, description = "All tokens.", body = Vec<TokenView>), Refusals))]
 pub async fn list(State(state): State<ApiState>, _: Admin) -> Result<Answer<Vec<TokenView>>, Problem> {
     Ok(Answer(state.store().tokens().await?.into_iter().map(TokenView::from).collect()))
 }
 
 /// Revoke a token.
-#[utoipa::path(delete, path = "/tokens/{id}", tag = "administration",
+#[utoipa::path(delete, path = "/tokens/{id}", operation_id = "revoke_token", tag = "administration",
     params(("id" = Uuid, Path, description = "The token.")),
     responses((status = 204, description = "Revoked."), Refusals))]
 pub async fn revoke(State(state): State<ApiState>, Admin(actor): Admin, Id(id): Id) -> Result<StatusCode, Problem> {
@@ -134,7 +134,7 @@ pub async fn revoke(State(state): State<ApiState>, Admin(actor): Admin, Id(id): 
 }
 
 /// Set the console's password.
-#[utoipa::path(put, path = "/password", tag = "administration", request_body = NewPassword,
+#[utoipa::path(put, path = "/password", operation_id = "set_password", tag = "administration", request_body = NewPassword,
     responses((status = 204, description = "Set."), Refusals))]
 pub async fn password(
     State(state): State<ApiState>,

@@ -116,7 +116,7 @@ impl From<Delivery> for DeliveryView {
 }
 
 /// Make a webhook. It hears of everything that happens from now on.
-#[utoipa::path(post, path = "/webhooks", tag = "administration", request_body = NewWebhook,
+#[utoipa::path(post, path = "/webhooks", operation_id = "create_webhook", tag = "administration", request_body = NewWebhook,
     responses((status = 201, description = "Made; its secret is shown only now.", body = MadeWebhook), Refusals))]
 pub async fn create(
     State(state): State<ApiState>,
@@ -138,14 +138,14 @@ pub async fn create(
 }
 
 /// List the webhooks.
-#[utoipa::path(get, path = "/webhooks", tag = "administration",
+#[utoipa::path(get, path = "/webhooks", operation_id = "list_webhooks", tag = "administration",
     responses((status = 200, description = "All webhooks.", body = Vec<WebhookView>), Refusals))]
 pub async fn list(State(state): State<ApiState>, _: Admin) -> Result<Answer<Vec<WebhookView>>, Problem> {
     Ok(Answer(state.store().webhooks().await?.into_iter().map(WebhookView::from).collect()))
 }
 
 /// Switch a webhook on or off.
-#[utoipa::path(patch, path = "/webhooks/{id}", tag = "administration", request_body = WebhookEdit,
+#[utoipa::path(patch, path = "/webhooks/{id}", operation_id = "edit_webhook", tag = "administration", request_body = WebhookEdit,
     params(("id" = Uuid, Path, description = "The webhook.")),
     responses((status = 200, description = "Switched.", body = WebhookView), Refusals))]
 pub async fn edit(
@@ -161,7 +161,7 @@ pub async fn edit(
 }
 
 /// Remove a webhook, and what waits for it.
-#[utoipa::path(delete, path = "/webhooks/{id}", tag = "administration",
+#[utoipa::path(delete, path = "/webhooks/{id}", operation_id = "remove_webhook", tag = "administration",
     params(("id" = Uuid, Path, description = "The webhook.")),
     responses((status = 204, description = "Removed."), Refusals))]
 pub async fn remove(State(state): State<ApiState>, Admin(actor): Admin, Id(id): Id) -> Result<StatusCode, Problem> {
@@ -171,7 +171,7 @@ pub async fn remove(State(state): State<ApiState>, Admin(actor): Admin, Id(id): 
 }
 
 /// The last messages to a webhook, newest first.
-#[utoipa::path(get, path = "/webhooks/{id}/deliveries", tag = "administration",
+#[utoipa::path(get, path = "/webhooks/{id}/deliveries", operation_id = "list_deliveries", tag = "administration",
     params(("id" = Uuid, Path, description = "The webhook.")),
     responses((status = 200, description = "At most 100.", body = Vec<DeliveryView>), Refusals))]
 pub async fn deliveries(
