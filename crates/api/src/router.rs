@@ -27,7 +27,7 @@ const BASE: &str = "/api/v1";
 #[openapi(
     info(title = "weir", description = "Events: create, plan, check in private, put on air, stop. Times are RFC 3339. \
         Requests that change something may carry `idempotency-key`. Refusals are `application/problem+json`."),
-    components(schemas(Problem)),
+    components(schemas(Problem, event_routes::EventState)),
     security(("token" = []), ("session" = []))
 )]
 struct Description;
