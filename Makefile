@@ -11,7 +11,7 @@ CONFIG ?= config/weir.toml
 PLAYERS := tests/players
 PLAYERS_SOURCES := $(wildcard $(PLAYERS)/*.html $(PLAYERS)/*.js $(PLAYERS)/src/*) $(WEB)/src/bars.ts
 
-.PHONY: help setup run demo build web players test check bench latency waiters srt
+.PHONY: help setup run demo build web players test check contract bench latency waiters srt
 .DEFAULT_GOAL := help
 
 help: ## Say what there is
@@ -65,6 +65,11 @@ check: web ## Formatting, lints, licences and sources of dependencies, types of 
 		echo "advisories were NOT checked: their database cannot be reached"; \
 	fi
 	cd $(WEB) && npm run check
+
+contract: web ## Hold the API to its own description, with schemathesis
+	@scripts/setup --contract
+	cargo build --locked -p weir
+	@WEIR=$(TARGET)/debug/weir scripts/contract
 
 bench: build ## Measure the ladder against ffmpeg (takes minutes; wants an idle machine)
 	@scripts/setup --demo
