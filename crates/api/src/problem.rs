@@ -159,7 +159,6 @@ impl IntoResponses for Refusals {
             (403, "The token's role does not allow it."),
             (404, "There is no such thing."),
             (405, "The method is not for this path."),
-            (406, "Only JSON can be had."),
             (408, "The request took too long to come."),
             (409, "A rule forbids it; the code says which."),
             (412, "The event is at another version than If-Match says."),

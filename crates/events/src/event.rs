@@ -10,7 +10,7 @@ use crate::step::{Happening, Step};
 /// The longest title; it stands in pages and lists.
 pub const TITLE_CHARS_MAX: usize = 200;
 /// The longest URL of an external playlist.
-const URL_BYTES_MAX: usize = 2048;
+const URL_CHARS_MAX: usize = 2048;
 
 /// One broadcast, from the first idea of it to its end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -112,14 +112,21 @@ impl Source {
 
     fn checked(self) -> Result<Self, Refusal> {
         match &self {
-            Self::Hls { url }
-                if url.len() > URL_BYTES_MAX || !(url.starts_with("https://") || url.starts_with("http://")) =>
-            {
-                Err(Refusal::ExternalUrl)
-            }
+            Self::Hls { url } if !is_public_url(url) => Err(Refusal::ExternalUrl),
             _ => Ok(self),
         }
     }
+}
+
+/// Whether a text may be a URL that stands on a public page: no blanks, no password, not endless. Whether there is a
+/// playlist behind it is for a check to find out.
+fn is_public_url(url: &str) -> bool {
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    let authority = rest.and_then(|rest| rest.split(['/', '?', '#']).next());
+    let plain = !url.contains(|c: char| c.is_control() || c.is_whitespace());
+    plain
+        && url.chars().count() <= URL_CHARS_MAX
+        && authority.is_some_and(|host| !host.is_empty() && !host.contains('@'))
 }
 
 impl Event {

@@ -105,7 +105,9 @@ pub enum Refusal {
     #[error("an external HLS stream has no ingest credentials")]
     ExternalCredentials,
     /// Not a URL.
-    #[error("the URL of an external playlist must begin with https:// or http:// and have at most 2048 characters")]
+    #[error(
+        "the URL of an external playlist must begin with https:// or http://, have at most 2048 characters, and no blanks, user name or password"
+    )]
     ExternalUrl,
     /// Empty or too long.
     #[error("the title must have 1 to {} characters, without line breaks", crate::TITLE_CHARS_MAX)]

@@ -262,7 +262,17 @@ fn titles_and_urls_are_checked() {
     for title in ["", "  ", "a\nb", &"x".repeat(201)] {
         assert_eq!(create(title, rtmp()), Err(Refusal::Title), "{title:?}");
     }
-    for url in ["", "ftp://a/b", "rtmp://a", &format!("https://{}", "x".repeat(2048))] {
+    for url in [
+        "",
+        "ftp://a/b",
+        "rtmp://a",
+        "https://",
+        "https:///a",
+        "https://a/\0",
+        "https://a b/",
+        "https://me:secret@a/",
+        &format!("https://{}", "x".repeat(2048)),
+    ] {
         assert_eq!(create("t", Source::Hls { url: url.to_owned() }), Err(Refusal::ExternalUrl));
     }
     assert_eq!(create(&"é".repeat(200), external()), Ok(()));
