@@ -79,7 +79,7 @@ pub struct Actor {
 /// Lets in who has a good token or session, and remembers who that is.
 pub async fn admit(State(state): State<ApiState>, mut request: Request, next: Next) -> Response {
     let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    let (headers, peer) = (request.headers().clone(), peer(request.extensions()));
+    let (headers, peer) = (request.headers().clone(), peer(&state, request.headers(), request.extensions()));
     match actor(&state, &headers, peer, safe).await {
         Ok(actor) => {
             request.extensions_mut().insert(actor);
@@ -134,8 +134,15 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }
 
-/// Where a request comes from.
-pub fn peer(extensions: &axum::http::Extensions) -> IpAddr {
+/// Where a request comes from. Behind a proxy that is what the proxy says last; what stands before it anybody may have said.
+pub fn peer(state: &ApiState, headers: &HeaderMap, extensions: &axum::http::Extensions) -> IpAddr {
+    let forwarded = || {
+        let last = headers.get_all("x-forwarded-for").iter().next_back()?.to_str().ok()?;
+        last.rsplit(',').next()?.trim().parse::<IpAddr>().ok()
+    };
+    if let Some(address) = state.0.behind_proxy.then(forwarded).flatten() {
+        return address.to_canonical();
+    }
     let peer = extensions.get::<ConnectInfo<SocketAddr>>();
     peer.map_or(IpAddr::from([0, 0, 0, 0]), |ConnectInfo(peer)| peer.ip().to_canonical())
 }

@@ -45,7 +45,7 @@ pub struct SessionView {
 #[utoipa::path(post, path = "/session", operation_id = "begin_session", tag = "session", request_body = Login, security(),
     responses((status = 201, description = "Begun; the cookie stands for it.", body = SessionView), Refusals))]
 pub async fn begin(State(state): State<ApiState>, request: Request) -> Result<Response, Problem> {
-    let peer = peer(request.extensions());
+    let peer = peer(&state, request.headers(), request.extensions());
     let Json(login) = <Json<Login> as axum::extract::FromRequest<()>>::from_request(request, &()).await?;
     // Each attempt counts, so that nobody can try many at once.
     note_failure(&state, peer)?;
@@ -113,7 +113,7 @@ fn secret(headers: &HeaderMap) -> Option<&str> {
 
 /// No script reads it, no other site's request carries it.
 fn cookie(state: &ApiState, secret: &str, max_age_s: i64) -> Result<HeaderValue, Problem> {
-    let secure = if state.0.secure_cookies { "; Secure" } else { "" };
+    let secure = if state.0.behind_proxy { "; Secure" } else { "" };
     let cookie = format!("{COOKIE}={secret}; Path=/api; HttpOnly; SameSite=Strict; Max-Age={max_age_s}{secure}");
     HeaderValue::from_str(&cookie).map_err(|error| Problem::internal(&error))
 }

@@ -31,8 +31,8 @@ pub(crate) struct Shared {
     pub playback: PlaybackKeys,
     /// Where viewers come, without a slash at its end.
     pub playback_url: String,
-    /// Whether browsers come over HTTPS, so that cookies may say so.
-    pub secure_cookies: bool,
+    /// Whether everybody comes through a proxy with TLS, which says where they come from.
+    pub behind_proxy: bool,
     pub failures: DefaultKeyedRateLimiter<IpAddr>,
     pub streams: Arc<Semaphore>,
     pub passwords: Semaphore,
@@ -56,21 +56,21 @@ impl PlaybackKeys {
 }
 
 impl ApiState {
-    /// `playback_url` is where viewers come, without a slash at its end; with `secure_cookies` the console's browsers keep
-    /// theirs for HTTPS.
+    /// `playback_url` is where viewers come, without a slash at its end. With `behind_proxy` everybody comes through a proxy
+    /// with TLS: cookies are for HTTPS, and an address is the last one in `x-forwarded-for`.
     pub fn new(
         director: Director,
         client: Client,
         playback: PlaybackKeys,
         playback_url: String,
-        secure_cookies: bool,
+        behind_proxy: bool,
     ) -> Self {
         Self(Arc::new(Shared {
             director,
             client,
             playback,
             playback_url,
-            secure_cookies,
+            behind_proxy,
             failures: RateLimiter::keyed(Quota::per_minute(FAILURES_PER_MINUTE)),
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
             passwords: Semaphore::new(PASSWORDS_AT_ONCE),

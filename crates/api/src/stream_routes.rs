@@ -9,8 +9,9 @@ use futures_util::Stream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
-use weir_director::Change;
+use weir_director::{Change, HEALTH};
 
 use crate::auth::Viewer;
 use crate::extract::Id;
@@ -19,6 +20,8 @@ use crate::state::ApiState;
 
 /// Proxies close connections on which nothing comes; most wait for a minute.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// How long a stream lasts: whoever listens comes again by themselves, and is asked then whether they still may.
+const LASTS: Duration = Duration::from_secs(15 * 60);
 
 /// Everything that happens to events, as server-sent events: the name says what (`event.live`), the data is the event.
 /// `lagged` means that some were missed: look anew.
@@ -52,6 +55,7 @@ struct Listener {
     /// The event that alone matters, and the version of it that was shown.
     only: Option<(Uuid, u64)>,
     first: Option<Change>,
+    until: Instant,
     _place: OwnedSemaphorePermit,
 }
 
@@ -64,9 +68,15 @@ fn stream(
     let listener = match one {
         Some((id, first, changes)) => {
             let only = Some((id, first.event.version));
-            Listener { changes, only, first: Some(first), _place: place }
+            Listener { changes, only, first: Some(first), until: Instant::now() + LASTS, _place: place }
         }
-        None => Listener { changes: state.director().changes(), only: None, first: None, _place: place },
+        None => Listener {
+            changes: state.director().changes(),
+            only: None,
+            first: None,
+            until: Instant::now() + LASTS,
+            _place: place,
+        },
     };
     let messages = futures_util::stream::unfold(listener, |mut listener| async {
         listener.next().await.map(|message| (Ok(message), listener))
@@ -77,7 +87,9 @@ fn stream(
 impl Listener {
     /// What came about before the event was shown is in it already.
     fn concerns(&self, change: &Change) -> bool {
-        self.only.is_none_or(|(id, version)| change.event.id == id && change.event.version > version)
+        // A change of health is no change of the event.
+        let is_new = |version| change.event.version > version || change.kind == HEALTH;
+        self.only.is_none_or(|(id, version)| change.event.id == id && is_new(version))
     }
 
     /// The next message; `None` when nothing will happen any more.
@@ -86,7 +98,9 @@ impl Listener {
             return Some(message(&first));
         }
         loop {
-            match self.changes.recv().await {
+            // Silence to the end is an end too.
+            let change = timeout_at(self.until, self.changes.recv()).await.ok()?;
+            match change {
                 Ok(change) if self.concerns(&change) => return Some(message(&change)),
                 Ok(_) => {}
                 Err(RecvError::Lagged(missed)) => {

@@ -133,9 +133,9 @@ impl Channel {
             if let Some(source) = self.source.take() {
                 source.publication.close(CloseReason::Stopped);
             }
+            self.life.left(Instant::now(), true);
             self.told(|status| *status = Status::default());
             self.end_show().await;
-            self.ended = Some(Instant::now());
         } else if public && let Some(show) = &mut self.show {
             show.open_to_public().await;
         }
@@ -148,6 +148,9 @@ impl Channel {
 
     fn publish(&mut self, request: PublishRequest) {
         let (channel, peer) = (&self.spec.name, request.peer);
+        if self.outside.wish.borrow().over {
+            return request.refuse(Refusal::Closed("the event of this stream key has ended".to_owned()));
+        }
         match self.life.publish(Instant::now()) {
             Answer::KeyInUse => {
                 warn!(channel, %peer, "publisher refused: the key is in use and its publisher is sending");
@@ -166,6 +169,7 @@ impl Channel {
         let (peer, protocol, encoder) = (request.peer, request.protocol, request.encoder.flash_ver.clone());
         self.told(|status| {
             (status.publisher, status.silent) = (Some(Publisher { peer, protocol, encoder }), false);
+            (status.pictures, status.input) = (false, None);
         });
         let clock = request.protocol.clock();
         self.source = Some(Source::new(request.accept(), clock));

@@ -16,7 +16,7 @@ use weir_packager::Snapshot;
 use crate::channel::{Channel, Outside};
 use crate::files::ChannelFiles;
 use crate::gate::Gate;
-use crate::settings::{ChannelSpec, Settings};
+use crate::settings::{ChannelSpec, Lasting, Settings};
 use crate::status::Status;
 use crate::{ledger, link, stages};
 
@@ -29,12 +29,21 @@ const ORDERS_MAX: usize = 64;
 
 /// A channel could not be opened.
 #[derive(Debug, thiserror::Error)]
-#[error("channel {channel}: {source}")]
-pub struct OpenError {
-    /// Its name.
-    pub channel: String,
-    /// What went wrong with its files.
-    pub source: io::Error,
+pub enum OpenError {
+    /// The daemon is stopping; its next run can open it.
+    #[error("the daemon is stopping")]
+    Stopping,
+    /// A channel has one task.
+    #[error("channel {0} is open already")]
+    IsOpen(String),
+    /// Its files cannot be used.
+    #[error("channel {channel}: {source}")]
+    Files {
+        /// Its name.
+        channel: String,
+        /// What went wrong.
+        source: io::Error,
+    },
 }
 
 /// The channels of a daemon, each in a task of its own.
@@ -93,13 +102,9 @@ impl ChannelsHandle {
     /// # Errors
     /// Its files cannot be used, or the daemon is stopping.
     pub async fn open(&self, spec: ChannelSpec) -> Result<Opened, OpenError> {
-        let stopping = OpenError { channel: spec.name.clone(), source: io::Error::other("the daemon is stopping") };
         let (answer, answered) = oneshot::channel();
-        let sent = self.orders.send(Order { spec, answer }).await;
-        match sent.is_ok().then_some(answered) {
-            Some(answered) => answered.await.unwrap_or(Err(stopping)),
-            None => Err(stopping),
-        }
+        self.orders.send(Order { spec, answer }).await.map_err(|_| OpenError::Stopping)?;
+        answered.await.unwrap_or(Err(OpenError::Stopping))
     }
 }
 
@@ -154,7 +159,7 @@ impl Channels {
 
     fn add(&mut self, spec: ChannelSpec) -> Result<Opened, OpenError> {
         if self.slots.contains_key(&spec.name) {
-            return Err(OpenError { channel: spec.name, source: io::Error::other("it is open already") });
+            return Err(OpenError::IsOpen(spec.name));
         }
         let (wish, wished) = watch::channel(Wish::default());
         let (snapshots, status) = (Arc::new(watch::Sender::new(None)), Arc::new(watch::Sender::new(Status::default())));
@@ -171,7 +176,7 @@ impl Channels {
         outside: &Outside,
     ) -> Result<(mpsc::Sender<PublishRequest>, task::Id), OpenError> {
         let channel = Channel::open(spec.clone(), self.settings.clone(), outside.clone())
-            .map_err(|source| OpenError { channel: spec.name.clone(), source })?;
+            .map_err(|source| OpenError::Files { channel: spec.name.clone(), source })?;
         let (door, requests) = mpsc::channel(WAITING_MAX);
         let task = self.tasks.spawn(channel.run(requests, self.stop.clone()));
         Ok((door, task.id()))
@@ -198,7 +203,13 @@ impl Channels {
         counter!("weir_channel_failures_total", "channel" => name.clone()).increment(1);
         match self.start(&spec, &outside) {
             Ok((door, task)) => drop(self.slots.insert(name, Slot { spec, outside, door, task })),
-            Err(e) => error!(channel = name, error = %e, "the channel cannot be opened again"),
+            Err(e) => {
+                error!(channel = name, error = %e, "the channel cannot be opened again");
+                // Whoever watches over an event is told by the end of its status.
+                if spec.lasting == Lasting::Event {
+                    self.slots.remove(&name);
+                }
+            }
         }
     }
 

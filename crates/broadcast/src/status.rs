@@ -13,6 +13,8 @@ pub struct Status {
     pub publisher: Option<Publisher>,
     /// Whether it is connected and has sent nothing for three seconds.
     pub silent: bool,
+    /// Whether a picture came from it.
+    pub pictures: bool,
     /// What it sends, once that was measured.
     pub input: Option<Measured>,
     /// Whether there are playlists to play.
@@ -50,9 +52,9 @@ pub struct Measured {
 }
 
 impl Status {
-    /// Whether media comes in.
+    /// Whether pictures come in. A connection alone is none: who connects in vain again and again must not keep an event waiting.
     pub fn has_input(&self) -> bool {
-        self.publisher.is_some() && !self.silent
+        self.publisher.is_some() && self.pictures && !self.silent
     }
 }
 

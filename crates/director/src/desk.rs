@@ -11,7 +11,7 @@ use tracing::{error, info, warn};
 use uuid::Uuid;
 use weir_broadcast::OpenError;
 use weir_events::{Account, Command, Effect, Event, Fact, Source, Step};
-use weir_store::{AuditEntry, Change as StoredChange, Digest, Filter, Seal, Store, StoreError, Told};
+use weir_store::{AuditEntry, Change as StoredChange, Digest, Filter, PAGE_ROWS_MAX, Seal, Store, StoreError, Told};
 
 use crate::clock::Clock;
 use crate::config::Config;
@@ -25,8 +25,8 @@ use crate::view::{EventView, HealthView, timestamp};
 const TICK: Duration = Duration::from_millis(250);
 /// Who did what nobody commanded.
 const BY_RULE: &str = "rule";
-/// Past events whose pages still say that they are over, and whose keys that they are of a past event.
-const PAST_EVENTS_KNOWN: u32 = 1000;
+/// So many pages of past events are known after a start: of older ones nobody asks, and their keys are wrong keys.
+const PAST_PAGES: u32 = 20;
 
 /// What the desk is asked for.
 pub enum Request {
@@ -37,6 +37,14 @@ pub enum Request {
 
 type Reply = oneshot::Sender<Result<Event, DirectorError>>;
 
+/// Who hears of what happens.
+pub struct Ears {
+    /// Whoever listens now.
+    pub changes: broadcast::Sender<Change>,
+    /// Who delivers to webhooks what was stored for them.
+    pub told: Arc<Notify>,
+}
+
 /// The only one who changes events.
 pub struct Desk {
     config: Arc<Config>,
@@ -44,8 +52,8 @@ pub struct Desk {
     seal: Seal,
     clock: Clock,
     stage: Stage,
-    changes: broadcast::Sender<Change>,
-    told: Arc<Notify>,
+    ears: Ears,
+    stop: watch::Receiver<bool>,
     /// When the clock changes something, by event, in milliseconds since 1970.
     deadlines: HashMap<Uuid, i64>,
     /// Events that are stored and that the world could not be made to follow, because the store failed then.
@@ -59,40 +67,51 @@ impl Desk {
         seal: Seal,
         clock: Clock,
         stage: Stage,
-        changes: broadcast::Sender<Change>,
-        told: Arc<Notify>,
+        ears: Ears,
+        stop: watch::Receiver<bool>,
     ) -> Self {
-        Self { config, store, seal, clock, stage, changes, told, deadlines: HashMap::new(), behind: HashSet::new() }
+        let (deadlines, behind) = (HashMap::new(), HashSet::new());
+        Self { config, store, seal, clock, stage, ears, stop, deadlines, behind }
     }
 
     /// Takes up all events where they were left.
     pub async fn take_up(&mut self) -> Result<(), DirectorError> {
         let unfinished = self.store.unfinished_events().await?;
         self.stage.remove_others(&unfinished);
-        let past = Filter { state: Some("ended"), account: None };
-        for event in self.store.events(past, None, PAST_EVENTS_KNOWN).await? {
-            if let Some(credentials) = self.store.credentials(event.id).await? {
-                self.stage.close_key(&credentials.key_digest);
-            }
-            self.stage.announce(&event);
-        }
+        self.take_up_past().await?;
         for event in unfinished {
             info!(event = %event.id, state = event.state.name(), "event taken up");
-            let restarted = match self.realise(&event).await? {
-                Ok(()) => Fact::Restarted,
-                Err(error) => Fact::Failed(format!("its channel cannot be opened: {error}")),
-            };
+            let restarted = self.realise(&event).await?.map_or_else(Fact::Failed, |()| Fact::Restarted);
             self.fact(event.id, &restarted).await?;
         }
         Ok(())
     }
 
+    /// Past events have pages that say so, and keys that are refused for that.
+    async fn take_up_past(&mut self) -> Result<(), DirectorError> {
+        let (past, mut after) = (Filter { state: Some("ended"), account: None }, None);
+        for _ in 0..PAST_PAGES {
+            let page = self.store.events(past, after, PAGE_ROWS_MAX).await?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.id);
+            for event in page {
+                if let Some(credentials) = self.store.credentials(event.id).await? {
+                    self.stage.close_key(&credentials.key_digest);
+                }
+                self.stage.announce(&event);
+            }
+        }
+        Ok(())
+    }
+
     /// Works until `stop` turns true. Events go on in the next run.
-    pub async fn run(mut self, mut requests: mpsc::Receiver<Request>, mut stop: watch::Receiver<bool>) {
+    pub async fn run(mut self, mut requests: mpsc::Receiver<Request>) {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut stop = self.stop.clone();
         loop {
             tokio::select! {
+                biased;
                 _ = stop.changed() => return,
                 Some(request) = requests.recv() => self.answer(request).await,
                 _ = tick.tick() => self.look().await,
@@ -121,9 +140,9 @@ impl Desk {
     async fn look(&mut self) {
         for id in self.behind.iter().copied().collect::<Vec<_>>() {
             if let Ok((event, _)) = self.load(id).await
-                && let Err(error) = self.follow(&event).await
+                && let Err(why) = self.follow(&event).await
             {
-                self.bring(id, &Fact::Failed(format!("its channel cannot be opened: {error}"))).await;
+                self.bring(id, &Fact::Failed(why)).await;
             }
         }
         let now_ms = self.clock.now_ms();
@@ -131,7 +150,12 @@ impl Desk {
         for id in due.collect::<Vec<_>>() {
             self.bring(id, &Fact::Clock).await;
         }
-        for (id, fact) in self.stage.facts() {
+        let facts = self.stage.facts();
+        // Channels that end because the daemon does have not failed.
+        if *self.stop.borrow() {
+            return;
+        }
+        for (id, fact) in facts {
             self.bring(id, &fact).await;
         }
         for (id, health) in self.stage.news_of_health() {
@@ -228,24 +252,26 @@ impl Desk {
         for happening in &step.happened {
             info!(event = %event.id, happened = happening.name(), by = actor, state = event.state.name(), "event changed");
             // Nobody may be listening.
-            let _ = self.changes.send(Change { kind: happening.name(), event: view.clone() });
+            let _ = self.ears.changes.send(Change { kind: happening.name(), event: view.clone() });
         }
-        self.told.notify_one();
-        if let Err(error) = opened {
-            error!(event = %event.id, %error, "the channel of an event cannot be opened");
-            let failed = Fact::Failed(format!("its channel cannot be opened: {error}"));
-            // The end of an event opens nothing, so this goes no deeper.
-            Box::pin(self.fact(event.id, &failed)).await?;
+        self.ears.told.notify_one();
+        match opened {
+            Ok(()) => Ok(event),
+            Err(why) => {
+                error!(event = %event.id, why, "an event cannot go on");
+                // The end of an event opens nothing, so this goes no deeper.
+                Box::pin(self.fact(event.id, &Fact::Failed(why))).await?;
+                self.load(event.id).await.map(|(event, _)| event)
+            }
         }
-        Ok(event)
     }
 
     /// Makes the world be as a stored event says; where the store fails meanwhile, with the next look.
-    async fn follow(&mut self, event: &Event) -> Result<(), OpenError> {
+    async fn follow(&mut self, event: &Event) -> Result<(), String> {
         match self.realise(event).await {
-            Ok(opened) => {
+            Ok(done) => {
                 self.behind.remove(&event.id);
-                opened
+                done
             }
             Err(error) => {
                 error!(event = %event.id, %error, "an event is stored, and what follows from it has to wait");
@@ -262,14 +288,24 @@ impl Desk {
         Ok(effects.contains(&Effect::OpenBroadcast) && self.store.credentials(event.id).await?.is_none())
     }
 
-    /// Makes the world be as the event says; the inner error is that of its channel.
-    async fn realise(&mut self, event: &Event) -> Result<Result<(), OpenError>, DirectorError> {
+    /// Makes the world be as the event says. The inner error is why that can never be.
+    async fn realise(&mut self, event: &Event) -> Result<Result<(), String>, DirectorError> {
         self.remember_deadline(event);
-        let secrets = match event.source.is_ingested().then_some(self.store.credentials(event.id).await?).flatten() {
-            Some(stored) => Some(Secrets::unsealed(&self.seal, &stored)?),
-            None => None,
+        let stored = event.source.is_ingested().then_some(self.store.credentials(event.id).await?).flatten();
+        let secrets = match stored.as_ref().map(|stored| Secrets::unsealed(&self.seal, stored)) {
+            Some(Err(error)) if !event.is_ended() => return Ok(Err(error.to_string())),
+            Some(Ok(secrets)) => Some(secrets),
+            // Of a past event only the digest of its key is needed.
+            Some(Err(_)) | None => None,
         };
-        Ok(self.stage.set(event, secrets.as_ref()).await)
+        if let (Some(stored), None) = (&stored, &secrets) {
+            self.stage.close_key(&stored.key_digest);
+        }
+        match self.stage.set(event, secrets.as_ref()).await {
+            // The next run opens it.
+            Ok(()) | Err(OpenError::Stopping) => Ok(Ok(())),
+            Err(error) => Ok(Err(format!("its channel cannot be opened: {error}"))),
+        }
     }
 
     fn remember_deadline(&mut self, event: &Event) {
@@ -283,9 +319,7 @@ impl Desk {
     async fn tell_health(&mut self, id: Uuid, health: &HealthView) {
         let outcome = async {
             let (event, _) = self.load(id).await?;
-            let (now_ms, before) = (self.clock.now_ms(), event.version);
-            let event = Event { version: before + 1, ..event };
-            let view = EventView::new(&event, &self.config.playback_url);
+            let (now_ms, view) = (self.clock.now_ms(), EventView::new(&event, &self.config.playback_url));
             let codes: Vec<&str> = health.findings.iter().map(|finding| finding.code.as_str()).collect();
             let deed = AuditEntry {
                 at_ms: now_ms,
@@ -294,23 +328,21 @@ impl Desk {
                 subject: id.to_string(),
                 detail: json!({ "findings": codes }),
             };
-            let told = vec![told(HEALTH, &view, now_ms, Some(health))];
-            let (credentials, answer) = (None, None);
-            let change = StoredChange { event: event.clone(), before, at_ms: now_ms, told, deed, credentials, answer };
-            self.store.commit(&change).await?;
-            self.stage.replace(&event);
-            let _ = self.changes.send(Change { kind: HEALTH, event: view });
-            self.told.notify_one();
+            // It is no change of the event, so its version stays.
+            self.store.tell(id, &told(HEALTH, &view, now_ms, Some(health)), &deed).await?;
+            self.stage.told_health(id, health);
+            let _ = self.ears.changes.send(Change { kind: HEALTH, event: view });
+            self.ears.told.notify_one();
             Ok::<_, DirectorError>(())
         };
         if let Err(error) = outcome.await {
-            warn!(event = %id, %error, "a change of health was not told");
+            warn!(event = %id, %error, "a change of health cannot be told; trying again");
         }
     }
 }
 
-/// What is wrong with a running event has changed.
-const HEALTH: &str = "event.health";
+/// The name under which others are told that what is wrong with a running event has changed.
+pub const HEALTH: &str = "event.health";
 
 /// What webhooks are sent.
 fn told(kind: &'static str, event: &EventView, at_ms: i64, health: Option<&HealthView>) -> Told {

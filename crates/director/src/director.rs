@@ -14,7 +14,7 @@ use weir_store::{Seal, Store};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::credentials::{IssuedCredentials, Secrets};
-use crate::desk::{Desk, Request};
+use crate::desk::{Desk, Ears, Request};
 use crate::error::DirectorError;
 use crate::stage::Stage;
 use crate::view::{EventView, HealthView};
@@ -90,9 +90,9 @@ impl Director {
         };
         let stage = Stage::new(config.clone(), parts.channels, parts.gate, parts.directory, running);
         let (store, seal, clock, told) = (parts.store, parts.seal, parts.clock, parts.told);
-        let mut desk = Desk::new(config, store, seal, clock, stage, changes, told);
+        let mut desk = Desk::new(config, store, seal, clock, stage, Ears { changes, told }, stop);
         desk.take_up().await?;
-        Ok((director, tokio::spawn(desk.run(received, stop))))
+        Ok((director, tokio::spawn(desk.run(received))))
     }
 
     /// Creates a draft.

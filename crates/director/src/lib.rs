@@ -19,6 +19,7 @@ mod webhooks;
 pub use clock::Clock;
 pub use config::{Config, IngestUrls};
 pub use credentials::{IssuedCredentials, random_text};
+pub use desk::HEALTH;
 pub use director::{Change, Director, Parts, Running};
 pub use error::DirectorError;
 pub use view::{EventView, HealthView, timestamp};

@@ -45,7 +45,7 @@ struct Set {
     status: watch::Receiver<Status>,
     wish: watch::Sender<Wish>,
     /// What was wrong when it was told last.
-    findings: Vec<&'static str>,
+    findings: Vec<String>,
 }
 
 impl Stage {
@@ -173,13 +173,6 @@ impl Stage {
         self.directory.announce(name, Notice { title, state, starts_ms, access, external_url });
     }
 
-    /// The version of an event that is stored now, in which nothing else has changed.
-    pub fn replace(&mut self, event: &Event) {
-        if let Some(set) = self.sets.get_mut(&event.id) {
-            set.event = event.clone();
-        }
-    }
-
     /// What the channels show that their events do not know yet.
     pub fn facts(&mut self) -> Vec<(Uuid, Fact)> {
         let directory = &self.directory;
@@ -195,17 +188,20 @@ impl Stage {
     }
 
     /// The events of which something else is wrong than was told last.
-    pub fn news_of_health(&mut self) -> Vec<(Uuid, HealthView)> {
-        let mut news = Vec::new();
-        for (id, set) in &mut self.sets {
-            let status = set.status.borrow_and_update();
-            let findings: Vec<&'static str> = status.findings.keys().copied().collect();
-            if findings != set.findings {
-                news.push((*id, HealthView::new(&status)));
-                set.findings = findings;
-            }
+    pub fn news_of_health(&self) -> Vec<(Uuid, HealthView)> {
+        let news = self.sets.iter().filter_map(|(id, set)| {
+            let status = set.status.borrow();
+            let same = status.findings.keys().copied().eq(set.findings.iter().map(String::as_str));
+            (!same).then(|| (*id, HealthView::new(&status)))
+        });
+        news.collect()
+    }
+
+    /// What is wrong with an event was told.
+    pub fn told_health(&mut self, id: Uuid, health: &HealthView) {
+        if let Some(set) = self.sets.get_mut(&id) {
+            set.findings = health.findings.iter().map(|finding| finding.code.clone()).collect();
         }
-        news
     }
 
     fn lock_running(&self) -> std::sync::RwLockWriteGuard<'_, HashMap<Uuid, watch::Receiver<Status>>> {
@@ -216,6 +212,9 @@ impl Stage {
 impl Set {
     fn facts(&self) -> Vec<Fact> {
         let State::Running(run) = &self.event.state else { return Vec::new() };
+        if self.status.has_changed().is_err() {
+            return vec![Fact::Failed("its channel failed and could not be opened again".to_owned())];
+        }
         let status = self.status.borrow();
         let mut facts = Vec::new();
         match (run.input, status.has_input()) {

@@ -103,11 +103,11 @@ impl Channel {
     fn connect(&self) {
         let publisher =
             Publisher { peer: "192.0.2.1:5000".parse().unwrap(), protocol: Protocol::Rtmp, encoder: String::new() };
-        self.status.send_modify(|status| status.publisher = Some(publisher));
+        self.status.send_modify(|status| (status.publisher, status.pictures) = (Some(publisher), true));
     }
 
     fn disconnect(&self) {
-        self.status.send_modify(|status| status.publisher = None);
+        self.status.send_modify(|status| (status.publisher, status.pictures) = (None, false));
     }
 }
 

@@ -50,7 +50,7 @@ impl Event {
             Command::Schedule(schedule) => self.schedule(*schedule, rules, now_ms),
             Command::Activate => Ok(Self { activated: true, ..self.clone() }.retried().step(Happening::Edited)),
             Command::Place(offer) => self.place(*offer),
-            Command::Start => self.start(account, rules, now_ms),
+            Command::Start => self.start(account, rules, now_ms, Self::ends_ms),
             Command::Air => self.air(now_ms),
             Command::Stop => Ok(self.end(EndReason::Stopped, None, now_ms)),
             Command::RotateKey if !self.source.is_ingested() => Err(Refusal::ExternalCredentials),
@@ -90,7 +90,13 @@ impl Event {
     }
 
     /// Starts it, by hand or because its time has come.
-    pub(crate) fn start(&self, account: &Account, rules: &Rules, now_ms: i64) -> Result<Step, Refusal> {
+    pub(crate) fn start(
+        &self,
+        account: &Account,
+        rules: &Rules,
+        now_ms: i64,
+        ends_ms: impl Fn(&Self, &Rules, i64) -> Result<i64, Refusal>,
+    ) -> Result<Step, Refusal> {
         if self.is_started() {
             return Err(Refusal::AlreadyStarted);
         }
@@ -98,7 +104,7 @@ impl Event {
         if !missing.is_empty() {
             return Err(Refusal::GatesMissing(missing));
         }
-        let ends_ms = self.ends_ms(rules, now_ms)?;
+        let ends_ms = ends_ms(self, rules, now_ms)?;
         let external = !self.source.is_ingested();
         let (phase, input) = match external {
             true => (Phase::Live { aired_ms: now_ms }, Input::External),
@@ -127,6 +133,13 @@ impl Event {
         let ends_ms = schedule.start_ms.max(now_ms).saturating_add(schedule.duration_ms);
         let from_ms = ends_ms.saturating_sub(longest_ms);
         if from_ms > now_ms { Err(Refusal::TooEarly { from_ms }) } else { Ok(ends_ms) }
+    }
+
+    /// The same for one whose time has come: where the longest live was made shorter after it was planned, it ends before its
+    /// planned end rather than begin after its planned start.
+    pub(crate) fn ends_in_time_ms(&self, rules: &Rules, now_ms: i64) -> Result<i64, Refusal> {
+        let longest_ms = now_ms.saturating_add(rules.duration_ms_max).saturating_add(rules.lead_ms);
+        Ok(self.ends_ms(rules, now_ms).unwrap_or(longest_ms))
     }
 
     fn air(&self, now_ms: i64) -> Result<Step, Refusal> {

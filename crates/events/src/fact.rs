@@ -92,7 +92,7 @@ impl Event {
         if now_ms < schedule.start_ms.saturating_sub(rules.lead_ms) {
             return None;
         }
-        let refusal = match self.start(account, rules, now_ms) {
+        let refusal = match self.start(account, rules, now_ms, Self::ends_in_time_ms) {
             Ok(step) if now_ms < schedule.end_ms() => return Some(step),
             Ok(_) => None,
             Err(refusal) => Some(refusal),

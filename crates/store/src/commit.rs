@@ -63,6 +63,19 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Stores something to be told of an event that changes nothing in it.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn tell(&self, event: Uuid, told: &Told, deed: &AuditEntry) -> Result<(), StoreError> {
+        let mut tx = self.db.begin().await?;
+        tell(&mut tx, event, told, deed.at_ms).await?;
+        audit::append(&mut tx, deed).await?;
+        tx.commit().await
+    }
+}
+
 async fn put_event(tx: &mut Tx, event: &Event, before: u64) -> Result<(), StoreError> {
     let number = |version: u64| i64::try_from(version).map_err(|e| StoreError::corrupt("version", e));
     let doc = serde_json::to_value(event).map_err(|e| StoreError::corrupt("doc", e))?;

@@ -61,8 +61,8 @@ impl Events {
         let (director, directing) =
             Director::start(director_config, director_parts, stop.clone()).await.map_err(|e| failed(&e))?;
         let playback_url = wiring::playback_url(config, &addresses);
-        let secure_cookies = config.api.secure_cookies;
-        let state = ApiState::new(director, client.clone(), vault.playback_keys(), playback_url, secure_cookies);
+        let behind_proxy = config.api.behind_proxy;
+        let state = ApiState::new(director, client.clone(), vault.playback_keys(), playback_url, behind_proxy);
         let serving = tokio::spawn(api.run(weir_api::router(state), stop.clone()));
         let delivering = deliver(store.clone(), vault.seal().clone(), client, clock.clone(), told, stop.clone());
         let sweeping = tokio::spawn(sweep(store.clone(), clock, stop.clone()));

@@ -53,13 +53,13 @@ async fn a_wrong_password_begins_nothing() {
 
 #[tokio::test]
 async fn no_script_and_no_other_site_gets_the_cookie() {
-    for secure_cookies in [false, true] {
-        let world = with_password(Setup { secure_cookies, ..Setup::default() }).await;
+    for behind_proxy in [false, true] {
+        let world = with_password(Setup { behind_proxy, ..Setup::default() }).await;
         let answer = log_in(&world, PASSWORD).await;
         let (pair, attributes) = answer.header("set-cookie").unwrap().split_once("; ").unwrap();
         let secret = pair.strip_prefix("weir_session=").unwrap();
         assert!(secret.len() >= 32 && secret.bytes().all(|byte| byte.is_ascii_alphanumeric()));
-        let secure = if secure_cookies { "; Secure" } else { "" };
+        let secure = if behind_proxy { "; Secure" } else { "" };
         assert_eq!(attributes, format!("Path=/api; HttpOnly; SameSite=Strict; Max-Age=43200{secure}"));
         assert!(!answer.text().contains(secret), "the body, which scripts read, has the cookie's secret");
     }

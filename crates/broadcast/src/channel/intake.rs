@@ -56,7 +56,7 @@ impl Channel {
         self.source = None;
         self.life.left(Instant::now(), self.show.is_none());
         self.told(|status| {
-            (status.publisher, status.silent, status.input) = (None, false, None);
+            (status.publisher, status.silent, status.pictures, status.input) = (None, false, false, None);
             status.findings.clear();
         });
     }
@@ -107,7 +107,10 @@ impl Channel {
                         source.feed = Feed::Opening(Box::new(opening));
                         source.pictureless_since = None;
                     }
-                    self.told(|status| drop(status.findings.remove(status::NO_PICTURE)));
+                    self.told(|status| {
+                        status.pictures = true;
+                        status.findings.remove(status::NO_PICTURE);
+                    });
                 }
                 None => {
                     if let Some(source) = &mut self.source {

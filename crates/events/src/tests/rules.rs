@@ -143,6 +143,16 @@ fn a_daemon_that_slept_through_an_event_does_not_start_it_afterwards() {
 }
 
 #[test]
+fn a_plan_that_has_become_too_long_begins_in_time_and_ends_early() {
+    let mut world = World::with_gates(rtmp());
+    let schedule = Schedule { start_ms: START + HOUR, duration_ms: 3 * HOUR };
+    world.command(Command::Schedule(schedule)).unwrap();
+    world.rules.duration_ms_max = HOUR;
+    world.pass(55 * MINUTE);
+    assert_eq!((world.state(), run(&world).ends_ms), ("ready", START + 2 * HOUR));
+}
+
+#[test]
 fn the_end_of_a_started_event_does_not_move() {
     let mut world = World::in_preview();
     assert_eq!(world.command(Command::Schedule(in_an_hour())), Err(Refusal::EndFixed));

@@ -118,22 +118,25 @@ async fn show_event(api: &ApiClient, json: bool, id: Uuid, out: Out<'_>) -> Resu
 async fn watch(api: &ApiClient, json: bool, id: Option<Uuid>, out: Out<'_>) -> Result<(), ClientError> {
     let path = id.map_or("/stream".to_owned(), |id| format!("/events/{id}/stream"));
     let mut kind = String::new();
-    api.stream(&path, |line| {
-        if let Some(name) = line.strip_prefix("event:") {
-            name.trim().clone_into(&mut kind);
-        }
-        let Some(data) = line.strip_prefix("data:") else { return Ok(()) };
-        let event: Value = serde_json::from_str(data.trim()).unwrap_or(Value::Null);
-        if json {
-            writeln!(out, "{}", json!({ "type": kind, "event": event }))?;
-        } else {
-            let why = event["end_reason"].as_str().map(|why| format!(" ({why})")).unwrap_or_default();
-            let (id, state, title) = (text(&event, "id"), text(&event, "state"), text(&event, "title"));
-            writeln!(out, "{kind:24} {id}  {state}{why}  {title}")?;
-        }
-        Ok(out.flush()?)
-    })
-    .await
+    // A stream ends now and then, so that the server can ask again who listens.
+    loop {
+        api.stream(&path, |line| {
+            if let Some(name) = line.strip_prefix("event:") {
+                name.trim().clone_into(&mut kind);
+            }
+            let Some(data) = line.strip_prefix("data:") else { return Ok(()) };
+            let event: Value = serde_json::from_str(data.trim()).unwrap_or(Value::Null);
+            if json {
+                writeln!(out, "{}", json!({ "type": kind, "event": event }))?;
+            } else {
+                let why = event["end_reason"].as_str().map(|why| format!(" ({why})")).unwrap_or_default();
+                let (id, state, title) = (text(&event, "id"), text(&event, "state"), text(&event, "title"));
+                writeln!(out, "{kind:24} {id}  {state}{why}  {title}")?;
+            }
+            Ok(out.flush()?)
+        })
+        .await?;
+    }
 }
 
 fn show(

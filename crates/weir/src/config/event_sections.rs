@@ -46,7 +46,7 @@ pub fn database(check: &mut Check<'_>, raw: &RawDatabase, data_dir: &Path) -> Da
 /// `[api]`.
 pub fn api(check: &mut Check<'_>, raw: &RawApi) -> Api {
     let listen = raw.listen.as_ref().and_then(|listen| check.listen(listen)).unwrap_or(API_LISTEN);
-    Api { listen, secure_cookies: raw.secure_cookies.as_ref().is_some_and(|wanted| *wanted.get_ref()) }
+    Api { listen, behind_proxy: raw.behind_proxy.as_ref().is_some_and(|wanted| *wanted.get_ref()) }
 }
 
 /// `[events]`.

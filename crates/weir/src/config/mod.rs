@@ -80,8 +80,8 @@ pub struct Database {
 pub struct Api {
     /// Where operators and their programs connect.
     pub listen: SocketAddr,
-    /// Whether browsers come over HTTPS, through a proxy.
-    pub secure_cookies: bool,
+    /// Whether everybody comes through a proxy with TLS that says where they come from.
+    pub behind_proxy: bool,
 }
 
 /// The figures of the rules of events, in seconds.

@@ -132,7 +132,7 @@ impl std::fmt::Debug for RawDatabase {
 #[serde(deny_unknown_fields, default)]
 pub struct RawApi {
     pub listen: Option<Spanned<String>>,
-    pub secure_cookies: Option<Spanned<bool>>,
+    pub behind_proxy: Option<Spanned<bool>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -45,7 +45,7 @@ pub struct Setup {
     /// Whether nothing can come in: there is no listener for encoders.
     pub deaf: bool,
     /// Whether browsers come over HTTPS.
-    pub secure_cookies: bool,
+    pub behind_proxy: bool,
     /// Whether webhooks are delivered.
     pub deliver: bool,
 }
@@ -96,7 +96,7 @@ impl World {
         let keys =
             PlaybackKeys { playback: "key of the platform".to_owned(), preview: TokenKey::new(b"key of previews") };
         let token_keys = TokenKeys { playback: keys.playback_key(), preview: keys.preview.clone() };
-        let state = ApiState::new(director.clone(), client.clone(), keys, playback_url, setup.secure_cookies);
+        let state = ApiState::new(director.clone(), client.clone(), keys, playback_url, setup.behind_proxy);
         if setup.deliver {
             tokio::spawn(deliver(store.clone(), seal.clone(), client, clock, told.clone(), stopped));
         }

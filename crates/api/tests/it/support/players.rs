@@ -70,7 +70,7 @@ impl Channel {
         let publisher = Publisher { peer, protocol: Protocol::Rtmp, encoder };
         self.status.send_modify(|status| {
             status.publisher = Some(publisher);
-            status.playable = true;
+            (status.pictures, status.playable) = (true, true);
         });
     }
 
