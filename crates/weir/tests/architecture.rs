@@ -16,7 +16,10 @@ const MAY_USE: [(&str, &[&str]); 16] = [
     ("weir-events", &[]),
     ("weir-store", &["weir-events"]),
     ("weir-outbound", &[]),
-    ("weir-director", &["weir-events", "weir-store", "weir-outbound", "weir-ingest", "weir-broadcast", "weir-origin"]),
+    (
+        "weir-director",
+        &["weir-events", "weir-store", "weir-outbound", "weir-ingest", "weir-ladder", "weir-broadcast", "weir-origin"],
+    ),
     ("weir-api", &["weir-events", "weir-store", "weir-outbound", "weir-origin", "weir-director"]),
     (
         "weir",
