@@ -303,3 +303,40 @@ async fn the_command_line_runs_an_event() {
     assert!(!good && refusal.contains("has ended"), "{refusal}");
     daemon.stop().await.unwrap();
 }
+
+#[tokio::test]
+async fn an_external_stream_is_checked_and_shown_and_neither_proxied_nor_planned() {
+    let daemon = Daemon::start(Config::default()).await.unwrap();
+    let api = daemon.api("operator").await.unwrap();
+    // Another server's stream, as far as the event knows.
+    let _encoder = Source::default().push(&daemon.publish_url()).unwrap();
+    daemon.hls().wait_playable(PLAYABLE_WITHIN).await.unwrap();
+    let source = json!({ "kind": "hls", "url": daemon.hls().url() });
+    let event = api.post("/events", Some(json!({ "title": "Elsewhere", "source": source }))).await.unwrap();
+    let id = text(&event, "id");
+    let report = api.post(&format!("/events/{id}/check"), None).await.unwrap();
+    assert_eq!((&report["playable"], &report["kind"]), (&json!(true), &json!("multivariant")), "{report}");
+    assert_eq!((&report["timing"], &report["low_latency"]), (&json!("live"), &json!(true)), "{report}");
+
+    let plan = json!({ "starts_at": "2099-01-01T00:00:00Z", "duration_s": 3600 });
+    let planned = api.refused(hyper::Method::PUT, &format!("/events/{id}/schedule"), Some(plan)).await.unwrap();
+    assert_eq!(planned, (409, "external_schedule".to_owned()));
+    api.post(&format!("/events/{id}/activate"), None).await.unwrap();
+    api.put(&format!("/events/{id}/offer"), json!({ "offer": "free" })).await.unwrap();
+    let live = api.post(&format!("/events/{id}/start"), None).await.unwrap();
+    assert_eq!((text(&live, "state"), text(&live, "playback_url")), ("live".to_owned(), daemon.hls().url()));
+    let http = daemon.http();
+    assert_eq!(http.get(&format!("/live/{id}/index.m3u8")).await.unwrap().status, 404, "nothing is proxied");
+
+    let browser = Browser::open().await.unwrap();
+    browser.goto(&http.url(&format!("/watch/{id}"))).await.unwrap();
+    browser.check_playing(GOES_ON_WITHIN).await.unwrap();
+    api.post(&format!("/events/{id}/stop"), None).await.unwrap();
+    until("the page says that it is over", GOES_ON_WITHIN, async || {
+        Ok((browser.watch_page().await?.state == "ended").then_some(()))
+    })
+    .await
+    .unwrap();
+    browser.close().await.unwrap();
+    daemon.stop().await.unwrap();
+}
