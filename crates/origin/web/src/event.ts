@@ -66,7 +66,7 @@ async function followPreview(name: string, notice: Notice, playing: () => boolea
 /** Plays what is on air, or says what there is instead. */
 async function live(name: string, notice: Notice, playedOut: boolean, play: Play): Promise<Outcome | null> {
   stopCounting();
-  if (notice.url) return elsewhere(notice.url, play);
+  if (notice.url) return elsewhere(name, notice, notice.url, play);
   const url = streamUrl(name, tokenInFragment());
   if (playedOut) return (await lookBeyondEnd(url)) === "there" ? play(url) : null;
   const { found, text } = await look(url);
@@ -75,11 +75,25 @@ async function live(name: string, notice: Notice, playedOut: boolean, play: Play
   return found === "there" ? play(url) : null;
 }
 
-/** Plays from another site. Whether that can be is known only when it was tried. */
-async function elsewhere(url: string, play: Play): Promise<Outcome> {
-  const outcome = await play(url);
-  if (outcome.why !== "ended") showState("elsewhere");
-  return outcome;
+/** Plays from another site. Whether that can be is known only when it was tried, and the end of the event is not its end. */
+async function elsewhere(name: string, notice: Notice, url: string, play: Play): Promise<Outcome> {
+  const over = new AbortController();
+  let playing = true;
+  void followExternal(name, notice, () => playing).then(() => over.abort());
+  try {
+    const outcome = await play(url, over.signal);
+    if (outcome.why !== "ended") showState("elsewhere");
+    return outcome;
+  } finally {
+    playing = false;
+  }
+}
+
+/** Waits for the end of an external event, for as long as it plays. */
+async function followExternal(name: string, notice: Notice, playing: () => boolean): Promise<void> {
+  for (let now = notice; playing() && now.state === "live"; now = await nextNotice(name, now)) {
+    await pause(LOOK_MS);
+  }
 }
 
 function showNotice(notice: Notice): void {

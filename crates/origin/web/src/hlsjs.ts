@@ -32,7 +32,7 @@ let dateAt: (mediaTime: number) => number | null = () => null;
 export const playlistDateAt = (mediaTime: number): number | null => dateAt(mediaTime);
 
 /** Plays until the stream ends, goes away or cannot be played. */
-export async function playWithHlsJs(url: string): Promise<Outcome> {
+export async function playWithHlsJs(url: string, over?: AbortSignal): Promise<Outcome> {
   const hls = new Hls({
     workerPath,
     backBufferLength: BACK_BUFFER_S,
@@ -57,6 +57,7 @@ export async function playWithHlsJs(url: string): Promise<Outcome> {
     return await new Promise<Outcome>((resolve) => {
       ended = () => resolve({ why: "ended" });
       video.onended = ended;
+      over?.addEventListener("abort", ended);
       repairErrors(hls, resolve);
       hls.loadSource(url);
       hls.attachMedia(video);

@@ -31,9 +31,9 @@ const encoded = location.pathname.split("/")[2] ?? "";
 const options = new URLSearchParams(location.search);
 const native = options.has("native") || !Hls.isSupported();
 
-const play: Play = (url) => {
+const play: Play = (url, over) => {
   report.players += 1;
-  return (native ? playNatively : playWithHlsJs)(url);
+  return (native ? playNatively : playWithHlsJs)(url, over);
 };
 
 window.weir = report;

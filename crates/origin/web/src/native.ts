@@ -6,14 +6,16 @@ import { showLevels, showState, video } from "./view";
 const TICK_MS = 500;
 
 /** Plays with the browser's own HLS player until the stream ends or cannot be played. */
-export async function playNatively(url: string): Promise<Outcome> {
+export async function playNatively(url: string, over?: AbortSignal): Promise<Outcome> {
   showLevels([], -1);
   // The browser tells nothing of the playlist but whether it has an end.
   const progress = () => ({ growing: video.duration === Infinity, still_ms: 0, still_ms_max: Infinity });
   const tick = setInterval(() => showState(playingState(video, progress())), TICK_MS);
   try {
     return await new Promise<Outcome>((resolve) => {
-      video.onended = () => resolve({ why: "ended" });
+      const ended = (): void => resolve({ why: "ended" });
+      video.onended = ended;
+      over?.addEventListener("abort", ended);
       video.onerror = () => {
         const details = `MediaError ${video.error?.code ?? 0}`;
         recordError({ type: "native", details, fatal: true, message: video.error?.message ?? "" });
