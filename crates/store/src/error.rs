@@ -15,8 +15,8 @@ pub enum StoreError {
     #[error("text with a NUL character cannot be stored")]
     Nul,
     /// The database cannot be reached, or did not do what it was asked to. Nothing was stored.
-    #[error("the database failed")]
-    Unavailable(#[source] sqlx::Error),
+    #[error("the database failed: {0}")]
+    Unavailable(sqlx::Error),
     /// The file of the database cannot be used.
     #[error("the database cannot be opened at {path}")]
     File {
