@@ -11,7 +11,7 @@ use tracing::{error, info, warn};
 use uuid::Uuid;
 use weir_broadcast::OpenError;
 use weir_events::{Account, Command, Effect, Event, Fact, Source, Step};
-use weir_store::{AuditEntry, Change as StoredChange, Digest, Filter, PAGE_ROWS_MAX, Seal, Store, StoreError, Told};
+use weir_store::{AuditEntry, Change as StoredChange, Credentials, Digest, Filter, PAGE_ROWS_MAX, Seal, Store, Told};
 
 use crate::clock::Clock;
 use crate::config::Config;
@@ -94,12 +94,14 @@ impl Desk {
             let page = self.store.events(past, after, PAGE_ROWS_MAX).await?;
             let Some(last) = page.last() else { break };
             after = Some(last.id);
-            for event in page {
-                if let Some(credentials) = self.store.credentials(event.id).await? {
-                    self.stage.close_key(&credentials.key_digest);
-                }
-                self.stage.announce(&event);
-            }
+            page.iter().for_each(|event| self.stage.announce(event));
+        }
+        after = None;
+        for _ in 0..PAST_PAGES {
+            let page = self.store.credentials_of_ended(after, PAGE_ROWS_MAX).await?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.event);
+            page.iter().for_each(|credentials| self.stage.close_key(&credentials.key_digest));
         }
         Ok(())
     }
@@ -220,18 +222,7 @@ impl Desk {
     /// Stores a step as a whole, then makes the world follow it.
     async fn take(&mut self, before: u64, step: Step, actor: &str, action: &str) -> Result<Event, DirectorError> {
         let (event, now_ms) = (step.event, self.clock.now_ms());
-        let credentials = match self.wants_key(&event, &step.effects).await? {
-            true => {
-                let secrets = Secrets::generate()?;
-                let digest = Digest::from_bytes(self.stage.digest(&secrets.key));
-                Some(secrets.sealed(&self.seal, event.id, digest, now_ms)?)
-            }
-            false => None,
-        };
-        let replaced = match &credentials {
-            Some(_) => self.store.credentials(event.id).await?.map(|credentials| credentials.key_digest),
-            None => None,
-        };
+        let (credentials, replaced) = self.issued(&event, &step.effects, now_ms).await?;
         let view = EventView::new(&event, &self.config.playback_url);
         let told = step.happened.iter().map(|happening| told(happening.name(), &view, now_ms, None)).collect();
         let deed = AuditEntry {
@@ -281,11 +272,24 @@ impl Desk {
         }
     }
 
-    async fn wants_key(&self, event: &Event, effects: &[Effect]) -> Result<bool, StoreError> {
-        if effects.contains(&Effect::RotateKey) {
-            return Ok(true);
+    /// The credentials that a step issues, if it does, and what the key was known by that they replace.
+    async fn issued(
+        &self,
+        event: &Event,
+        effects: &[Effect],
+        now_ms: i64,
+    ) -> Result<(Option<Credentials>, Option<Digest>), DirectorError> {
+        let (rotates, opens) = (effects.contains(&Effect::RotateKey), effects.contains(&Effect::OpenBroadcast));
+        if !rotates && !opens {
+            return Ok((None, None));
         }
-        Ok(effects.contains(&Effect::OpenBroadcast) && self.store.credentials(event.id).await?.is_none())
+        let before = self.store.credentials(event.id).await?.map(|credentials| credentials.key_digest);
+        if before.is_some() && !rotates {
+            return Ok((None, None));
+        }
+        let secrets = Secrets::generate()?;
+        let digest = Digest::from_bytes(self.stage.digest(&secrets.key));
+        Ok((Some(secrets.sealed(&self.seal, event.id, digest, now_ms)?), before))
     }
 
     /// Makes the world be as the event says. The inner error is why that can never be.

@@ -5,7 +5,7 @@ use uuid::Uuid;
 use crate::db::{Row, sql};
 use crate::error::StoreError;
 use crate::seal::{Digest, Sealed};
-use crate::store::Store;
+use crate::store::{Store, page};
 
 /// What lets an event's encoder in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +37,17 @@ impl Store {
     pub async fn credentials_of_unfinished(&self) -> Result<Vec<Credentials>, StoreError> {
         let query = sql("SELECT credentials.* FROM credentials JOIN events ON events.id = credentials.event \
              WHERE events.state <> 'ended' ORDER BY credentials.event");
+        self.db.all(query).await?.iter().map(credentials).collect()
+    }
+
+    /// The credentials of past events, the newest event first, or those of events older than `after`; at most `limit`.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn credentials_of_ended(&self, after: Option<Uuid>, limit: u32) -> Result<Vec<Credentials>, StoreError> {
+        let query = sql("SELECT credentials.* FROM credentials JOIN events ON events.id = credentials.event \
+             WHERE events.state = 'ended' AND credentials.event < $1 ORDER BY credentials.event DESC LIMIT $2");
+        let query = query.bind(after.unwrap_or(Uuid::max())).bind(page(limit));
         self.db.all(query).await?.iter().map(credentials).collect()
     }
 

@@ -12,6 +12,16 @@ pub fn cannot_listen(setting: &str, address: SocketAddr, error: &dyn fmt::Displa
     message
 }
 
+/// Where others find `address`: one that means "every interface" is no address to connect to, and `name` is the best guess.
+pub fn reachable(address: SocketAddr, name: &str) -> String {
+    if address.ip().is_unspecified() { format!("{name}:{}", address.port()) } else { address.to_string() }
+}
+
+/// The name of this machine.
+pub fn machine_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -16,6 +16,7 @@ use weir_origin::TokenKeys;
 
 use crate::config::{self, Config};
 use crate::keys::ChannelKey;
+use crate::listen::{machine_name, reachable};
 
 /// How much longer than the reconnect window a silent connection is kept: the broadcast closes it first and
 /// says why.
@@ -207,15 +208,11 @@ fn ingest_urls(config: &Config, addresses: &Addresses) -> IngestUrls {
     }
 }
 
-/// An address that means "every interface" is no address to connect to; the machine's name is the best guess.
+/// The `host` that the configuration names, or where the listener can be found.
 fn host_port(host: Option<&str>, address: SocketAddr) -> String {
     match host {
         Some(host) => format!("{host}:{}", address.port()),
-        None if address.ip().is_unspecified() => {
-            let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
-            format!("{name}:{}", address.port())
-        }
-        None => address.to_string(),
+        None => reachable(address, &machine_name()),
     }
 }
 

@@ -21,11 +21,15 @@ pub async fn credentials_are_replaced_and_die_with_their_event(place: Place) {
 
     assert_eq!(store.credentials(id).await.expect("read"), rotated.credentials);
     assert_eq!(store.credentials_of_unfinished().await.expect("read"), Vec::from_iter(rotated.credentials));
+    assert!(store.credentials_of_ended(None, 10).await.expect("read").is_empty());
     let event_of = async |key: &str| store.event_of_key(&seal().digest("stream key", key)).await.expect("read");
     assert_eq!((event_of("old key").await, event_of("new key").await), (None, Some(id)));
 
     store.commit(&stopped(&rotated.event)).await.expect("stored");
     assert!(store.credentials_of_unfinished().await.expect("read").is_empty());
+    let past = store.credentials_of_ended(None, 10).await.expect("read");
+    assert_eq!(past.iter().map(|credentials| credentials.event).collect::<Vec<_>>(), [id]);
+    assert!(store.credentials_of_ended(Some(id), 10).await.expect("read").is_empty());
     assert_eq!(event_of("new key").await, Some(id), "an old key can be named as such");
 }
 

@@ -8,6 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::ChannelKey;
+use crate::listen::{machine_name, reachable};
 
 /// Where encoders connect: the addresses that were really bound.
 #[derive(Debug, Clone, Copy)]
@@ -26,7 +27,7 @@ pub struct Ingest {
 /// # Errors
 /// Standard output cannot be written.
 pub fn show(keys: &[ChannelKey], ingest: Ingest) -> io::Result<()> {
-    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let host = machine_name();
     let with_key = !is_journal(&io::stdout());
     let mut out = io::stdout().lock();
     for channel in keys {
@@ -60,12 +61,8 @@ fn block(channel: &ChannelKey, kept_in: &Path, ingest: Ingest, host: &str, with_
     text
 }
 
-/// An address that means "every interface" is no address to connect to; the machine's name is the best guess.
 fn url(scheme: &str, address: SocketAddr, host: &str) -> String {
-    if address.ip().is_unspecified() {
-        return format!("{scheme}://{host}:{}/live", address.port());
-    }
-    format!("{scheme}://{address}/live")
+    format!("{scheme}://{}/live", reachable(address, host))
 }
 
 /// Whether `output` is the stream that systemd named as its journal (systemd.exec, `$JOURNAL_STREAM`).
