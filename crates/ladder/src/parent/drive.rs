@@ -12,7 +12,7 @@ use super::meters::Meters;
 use super::outcome::{Output, RenditionStats, WorkerFailure, WorkerStats};
 use super::queue::{InputQueue, Item};
 use super::{Job, WorkerLimits, usage};
-use crate::wire::{self, Message, WireCounts, WireFailure, WireFormat, from_worker, to_worker};
+use crate::wire::{self, Message, WireCounts, WireFailure, WireFormat, WireSpeed, from_worker, to_worker};
 
 /// How often the deadlines are looked at: they are of seconds.
 const TICK: Duration = Duration::from_millis(250);
@@ -137,6 +137,10 @@ impl Drive {
             }
             from_worker::FRAME => self.frame(message).await?,
             from_worker::COUNTS => self.seen.counts = message.json().map_err(protocol)?,
+            from_worker::SPEED => {
+                let WireSpeed { ns_per_macroblock } = message.json().map_err(protocol)?;
+                self.give(Output::Speed { ns_per_macroblock }).await;
+            }
             from_worker::FINISHED => return Ok(Next::Finished),
             from_worker::FAILED => {
                 let WireFailure { what } = message.json().map_err(protocol)?;
