@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 /// dropped.
 const BACKLOG_MAX_MS: i64 = 500;
 /// How long it may stay there without shrinking.
-const PATIENCE: Duration = Duration::from_millis(1000);
+const PATIENCE: Duration = Duration::from_millis(1500);
 
 /// Watches the backlog of one worker.
 #[derive(Debug, Default)]
@@ -23,7 +23,7 @@ impl Pace {
     }
 
     /// So much waits now, in milliseconds of media. Answers whether the worker falls behind: too much waits, and no less
-    /// than a second ago.
+    /// than [`PATIENCE`] ago.
     pub fn falls_behind(&mut self, backlog_ms: i64, now: Instant) -> bool {
         self.looks.push_back((now, backlog_ms));
         while self.looks.get(1).is_some_and(|(at, _)| now.duration_since(*at) >= PATIENCE) {
@@ -47,8 +47,9 @@ mod tests {
     }
 
     #[test]
-    fn a_backlog_that_grows_for_a_second_is_told() {
-        assert_eq!(looks(&[300, 550, 700, 850, 1000, 1150]), [false, false, false, false, false, true]);
+    fn a_backlog_that_grows_for_a_while_is_told() {
+        let told = looks(&[300, 550, 700, 850, 1000, 1150, 1300, 1450]);
+        assert_eq!(told, [false, false, false, false, false, false, false, true]);
     }
 
     #[test]

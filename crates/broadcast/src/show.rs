@@ -41,7 +41,7 @@ struct Running {
     stages: Stages,
     /// Timescale of the best rendition, once its format is known.
     timescale: Option<u32>,
-    /// When the worker first told how it does, and what it had used by then.
+    /// When all its renditions had begun, and what CPU time the worker had used by then.
     first_stats: Option<(Instant, u64)>,
     stats: Option<WorkerStats>,
 }
@@ -255,7 +255,10 @@ impl Show {
             }
             Output::Stats(stats) => {
                 if let Some(front) = self.epochs.front_mut() {
-                    front.first_stats.get_or_insert((Instant::now(), stats.cpu_ms));
+                    // Before every rendition has begun the worker is still starting.
+                    if stats.renditions.iter().all(|rendition| rendition.frames > 0) {
+                        front.first_stats.get_or_insert((Instant::now(), stats.cpu_ms));
+                    }
                     front.stats = Some(stats);
                 }
             }

@@ -71,6 +71,8 @@ pub(super) struct Drive {
 /// What the worker has done so far.
 pub(super) struct Seen {
     spawned_at: Instant,
+    /// When the last picture came out.
+    picture_at: Instant,
     ticks: u32,
     reported_at: Instant,
     counts: WireCounts,
@@ -83,7 +85,7 @@ impl Seen {
     pub fn nothing() -> Self {
         let now = Instant::now();
         let (counts, frames, stats) = Default::default();
-        Self { spawned_at: now, ticks: 0, reported_at: now, counts, frames, stats }
+        Self { spawned_at: now, picture_at: now, ticks: 0, reported_at: now, counts, frames, stats }
     }
 }
 
@@ -176,6 +178,7 @@ impl Drive {
         }
         if frame.kind == TrackKind::Video {
             self.queue.answered();
+            self.seen.picture_at = Instant::now();
         }
         self.seen.frames.resize(audio + 1, 0);
         self.seen.frames[rendition] += 1;
@@ -211,7 +214,7 @@ impl Drive {
         }
         let finish_at = *self.finish_at.borrow();
         match (finish_at, self.queue.unanswered_since()) {
-            (Some(since), _) => overdue(since, self.limits.finish_timeout),
+            (Some(since), _) => overdue(since.max(self.seen.picture_at), self.limits.finish_timeout),
             (None, Some(since)) => overdue(since, self.limits.hang_timeout),
             (None, None) => Ok(()),
         }

@@ -63,7 +63,7 @@ pub struct WorkerLimits {
     pub start_timeout: Duration,
     /// Without a picture although pictures are fed.
     pub hang_timeout: Duration,
-    /// From [`Worker::finish`] to the last frame.
+    /// Without a picture after [`Worker::finish`], before all that was sent has come out.
     pub finish_timeout: Duration,
     /// Video waiting for the worker, in milliseconds of its timestamps: a start takes one or two, a hang is found after three.
     pub queue_ms_max: u32,
