@@ -5,9 +5,16 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use weir_testkit::{Config, Daemon, Download, cmaf, decode, flv, push_clip, run_tool};
+use weir_hls_lint::watch::{Options, watch};
+use weir_hls_lint::{Severity, rule};
+use weir_testkit::{Browser, Config, Daemon, Download, Source, cmaf, decode, flv, push_clip, run_tool};
 use weir_tests::{ENDED_WITHIN, PLAYABLE_WITHIN, check_parity};
 
+const PLAYS_WITHIN: Duration = Duration::from_secs(30);
+/// How long the judge watches.
+const WATCHED: Duration = Duration::from_secs(12);
+/// These say when something comes, which on a machine that runs other tests beside this one is not the daemon's fault.
+const TIMED: [&str; 2] = ["L2", "P12"];
 const CLIP_WITHIN: Duration = Duration::from_secs(60);
 /// Every how many frames there is a keyframe, up to the one too many.
 const GOP: usize = 30;
@@ -76,5 +83,32 @@ async fn a_picture_that_is_fit_is_copied_and_from_where_it_is_not_it_is_encoded_
     let log = daemon.log().text();
     assert!(log.contains("the encoder's own picture is the best rendition"), "{log}");
     assert!(log.contains("its keyframes came every 30 frames and now after 15"), "{log}");
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_copied_picture_with_b_frames_plays_and_breaks_no_rule() {
+    let daemon = Daemon::start(Config { copy_best: true, ..Config::default() }).await.unwrap();
+    let _encoder = Source { bframes: 2, kbps: 600, ..Source::default() }.push(&daemon.publish_url()).unwrap();
+    let hls = daemon.hls();
+    hls.wait_playable(PLAYABLE_WITHIN).await.unwrap();
+    let (url, allow) = (hls.url(), TIMED.map(str::to_owned).to_vec());
+    let options = Options { lasts: WATCHED, allow, keep: None, away: Duration::ZERO };
+    let judge = tokio::spawn(async move { watch(&url, options).await });
+
+    let browser = Browser::open().await.unwrap();
+    browser.goto(&daemon.watch_url()).await.unwrap();
+    browser.check_playing(PLAYS_WITHIN).await.unwrap();
+    browser.check_one_player("hls.js").await.unwrap();
+    assert!(browser.video().await.unwrap().is_some_and(|video| video.error.is_none() && video.height == 360));
+    browser.close().await.unwrap();
+
+    let report = judge.await.unwrap().unwrap();
+    assert!(
+        report.findings.iter().all(|finding| rule(finding.rule).is_none_or(|rule| rule.severity != Severity::Must)),
+        "{report:#?}"
+    );
+    assert!(report.parts > 20, "{report:?}");
+    assert!(daemon.log().text().contains("the encoder's own picture is the best rendition"));
     daemon.stop().await.unwrap();
 }
