@@ -10,7 +10,6 @@ mod origin;
 mod report;
 mod results;
 mod srt;
-mod table;
 mod waiters;
 
 use std::path::PathBuf;
@@ -19,9 +18,9 @@ use anyhow::{Context, Result, bail};
 
 /// How long many SRT callers are watched.
 const SRT_LOAD_SECONDS: u64 = 60;
-/// How long each player is watched after each of its starts: alone, and as one comparison of many.
-const LATENCY_SECONDS: u64 = 60;
-const LATENCY_SECONDS_SHORT: u64 = 15;
+/// How often each player is started and how long it is watched then: alone, and as one comparison of many.
+const LATENCY: (usize, u64) = (5, 60);
+const LATENCY_SHORT: (usize, u64) = (3, 15);
 const USAGE: &str = "usage: weir-benches all | ladder [CLIP] | ingest | origin | latency [SECONDS] | waiters [STREAMS] \
                      | srt-losses [SEEDS] | srt-load [CALLERS]";
 
@@ -33,7 +32,7 @@ async fn main() -> Result<()> {
         (Some("ladder"), clip, None) => ladder::run(clip.map(PathBuf::from)).await,
         (Some("ingest"), None, None) => ingest::run().await,
         (Some("origin"), None, None) => origin::run().await,
-        (Some("latency"), seconds, None) => latency::run(number(seconds, LATENCY_SECONDS)?).await,
+        (Some("latency"), seconds, None) => latency::run(LATENCY.0, number(seconds, LATENCY.1)?).await,
         (Some("waiters"), streams, None) => waiters::run(number(streams, 5000)? as usize).await,
         (Some("srt-losses"), seeds, None) => srt::losses(number(seeds, 5)?, 20).await,
         (Some("srt-load"), callers, None) => srt::load(number(callers, 50)? as usize, SRT_LOAD_SECONDS).await,
@@ -49,7 +48,7 @@ async fn all() -> Result<()> {
         ("ladder", ladder::run(None).await),
         ("ingest", ingest::run().await),
         ("origin", origin::run().await),
-        ("latency", latency::run(LATENCY_SECONDS_SHORT).await),
+        ("latency", latency::run(LATENCY_SHORT.0, LATENCY_SHORT.1).await),
     ] {
         if let Err(error) = outcome {
             eprintln!("{name}: {error:#}");
