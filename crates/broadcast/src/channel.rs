@@ -1,5 +1,6 @@
 //! One channel: a task that joins publisher, workers and playlists.
 
+mod effort;
 mod intake;
 
 use std::io;
@@ -10,12 +11,15 @@ use metrics::{counter, gauge};
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 use weir_ingest::{CloseReason, IngestEvent, PublishRequest, Refusal};
+use weir_ladder::Worker;
 use weir_packager::{Packager, Snapshot};
 
 use crate::backoff::Backoff;
+use crate::capacity::Claim;
 use crate::files::ChannelFiles;
 use crate::ledger::Ledger;
 use crate::life::{Answer, Due, Life, Stage};
+use crate::pace::Pace;
 use crate::settings::{ChannelSpec, Lasting, OnShutdown, Settings};
 use crate::show::{Failed, Show};
 use crate::source::{Feed, Source};
@@ -62,6 +66,11 @@ pub struct Channel {
     source: Option<Source>,
     show: Option<Show>,
     backoff: Backoff,
+    /// Its part of the machine, where presets follow from that.
+    claim: Option<Claim>,
+    pace: Pace,
+    /// A worker that was started for an epoch that is about to begin.
+    standby: Option<Worker>,
     ended: Option<Instant>,
     outside: Outside,
 }
@@ -80,6 +89,9 @@ impl Channel {
             source: None,
             show: None,
             backoff: Backoff::default(),
+            claim: None,
+            pace: Pace::default(),
+            standby: None,
             ended: None,
             spec,
             settings,
@@ -147,10 +159,16 @@ impl Channel {
     }
 
     fn publish(&mut self, request: PublishRequest) {
-        let (channel, peer) = (&self.spec.name, request.peer);
         if self.outside.wish.borrow().over {
             return request.refuse(Refusal::Closed("the event of this stream key has ended".to_owned()));
         }
+        if let Err(full) = self.claim_machine() {
+            let (channel, peer) = (self.spec.name.clone(), request.peer);
+            warn!(channel, %peer, "publisher refused: {full}");
+            counter!("weir_ladder_refusals_total", "channel" => channel).increment(1);
+            return request.refuse(Refusal::Unavailable(full.to_string()));
+        }
+        let (channel, peer) = (&self.spec.name, request.peer);
         match self.life.publish(Instant::now()) {
             Answer::KeyInUse => {
                 warn!(channel, %peer, "publisher refused: the key is in use and its publisher is sending");
@@ -215,6 +233,7 @@ impl Channel {
             None => {}
         }
         self.close_overdue(now);
+        self.keep_pace(now);
         self.fill_gap().await;
         if self.source.as_mut().is_some_and(|source| source.is_pictureless(now)) {
             warn!(channel = self.spec.name, "publisher is connected but has sent no picture to begin with");
@@ -238,7 +257,10 @@ impl Channel {
         };
         let target = Duration::from_secs(self.settings.packager.target_duration_s().into());
         let stalled = now.duration_since(last_media) >= STALLED;
-        if stalled && matches!(source.feed, Feed::Running) && show.segment_age(now) + OVERDUE_MARGIN >= target * 3 / 2 {
+        if stalled
+            && matches!(source.feed, Feed::Running(_))
+            && show.segment_age(now) + OVERDUE_MARGIN >= target * 3 / 2
+        {
             warn!(channel = self.spec.name, "input stalled: the segment is closed and a gap begins");
             self.close_feed();
         }
@@ -248,7 +270,7 @@ impl Channel {
     async fn fill_gap(&mut self) {
         let opening = self.source.as_ref().and_then(|source| match &source.feed {
             Feed::Opening(opening) => Some(opening.wall_start_ms),
-            Feed::Waiting | Feed::Running => None,
+            Feed::Waiting | Feed::Running(_) => None,
         });
         if let Some(show) = &mut self.show {
             let now = wall_ms();
@@ -289,6 +311,7 @@ impl Channel {
             show.end().await;
             self.ended = Some(Instant::now());
         }
+        self.release_claim();
     }
 
     /// The daemon stops: workers drain, playlists end or are kept.

@@ -267,6 +267,9 @@ pub fn describe_metrics() {
     describe_counter!("weir_timestamp_jumps_total", "Source timestamps that jumped, by channel.");
     describe_counter!("weir_ladder_failures_total", "Ladder workers that failed, by channel and reason.");
     describe_counter!("weir_drops_total", "Frames dropped, by stage and reason.");
+    describe_counter!("weir_ladder_refusals_total", "Publishers refused because the machine is full, by channel.");
+    describe_counter!("weir_ladder_changes_total", "Ladders changed in mid-broadcast to keep up, by channel.");
+    describe_gauge!("weir_ladder_copied", "1 while the best rendition is the encoder's own picture, by channel.");
     describe_gauge!("weir_channel_publishing", "1 while a publisher is connected, by channel.");
     describe_gauge!("weir_segments", "Segments published in the running presentation, by channel.");
     describe_gauge!("weir_parts_dropped", "Parts of one rendition dropped because another had none, by channel.");

@@ -6,6 +6,7 @@
 //! worker, one stretch of playlist between discontinuities.
 
 mod backoff;
+mod capacity;
 mod channel;
 mod channels;
 mod files;
@@ -14,6 +15,8 @@ mod journal;
 mod ledger;
 mod life;
 mod link;
+mod opening;
+mod pace;
 mod position;
 mod settings;
 mod show;
@@ -24,7 +27,8 @@ mod timeline;
 mod wall;
 mod wrong_keys;
 
+pub use capacity::Capacity;
 pub use channels::{Channels, ChannelsHandle, OpenError, Opened, Order, Wish, describe_metrics, remove_past_events};
 pub use gate::{Door, Entrance, Gate, KeyDigest, Way};
-pub use settings::{ChannelSpec, Lasting, OnShutdown, Settings};
+pub use settings::{ChannelSpec, Lasting, OnShutdown, PresetChoice, Settings};
 pub use status::{Measured, Publisher, Status};

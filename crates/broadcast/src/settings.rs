@@ -1,10 +1,13 @@
 //! What the daemon's configuration says to the broadcasts.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use weir_ladder::{DeclaredInput, Preset, RungSpec, WorkerCommand, WorkerLimits};
 use weir_packager::Config as PackagerConfig;
+
+use crate::capacity::Capacity;
 
 /// What holds for every channel.
 #[derive(Debug, Clone)]
@@ -16,7 +19,9 @@ pub struct Settings {
     /// Rungs that a ladder may have, best first.
     pub rungs: Vec<RungSpec>,
     /// The x264 preset.
-    pub preset: Preset,
+    pub preset: PresetChoice,
+    /// Whether the best rung is the source's own frames, where those are fit for it.
+    pub copy_best: bool,
     /// Window and segment length for the packager.
     pub packager: PackagerConfig,
     /// How long an encoder may stay away and still carry on its playlists.
@@ -27,6 +32,15 @@ pub struct Settings {
     pub worker: WorkerCommand,
     /// What a worker may take.
     pub worker_limits: WorkerLimits,
+}
+
+/// Who chooses the x264 preset.
+#[derive(Debug, Clone)]
+pub enum PresetChoice {
+    /// The operator did.
+    Fixed(Preset),
+    /// It follows from what the machine holds, for each broadcast anew.
+    Auto(Arc<Capacity>),
 }
 
 /// What becomes of the playlists when the daemon stops.

@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use tracing::{error, info, warn};
-use weir_ladder::{Output, Worker, WorkerFailure};
+use weir_ladder::{Output, Worker, WorkerFailure, WorkerStats};
 use weir_media::{Frame, MEDIA_HZ, TrackFormat, TrackKind};
 use weir_packager::{Counters, Epoch, EpochError, FormatError, Packager, PushError, Snapshot};
 
+use crate::capacity::Cores;
 use crate::ledger::Ledger;
 use crate::stages::Stages;
 
@@ -25,6 +26,9 @@ const WORKERS_MAX: usize = 3;
 /// single one stall at once, and Chromium's own gives up on it.
 const FIRST_SEGMENTS: u64 = 2;
 
+/// How long a worker must have run for its CPU time to say something.
+const LOAD_AFTER: Duration = Duration::from_secs(10);
+
 /// Index of the best rendition of an epoch.
 const BEST: usize = 0;
 
@@ -37,6 +41,20 @@ struct Running {
     stages: Stages,
     /// Timescale of the best rendition, once its format is known.
     timescale: Option<u32>,
+    /// When all its renditions had begun, and what CPU time the worker had used by then.
+    first_stats: Option<(Instant, u64)>,
+    stats: Option<WorkerStats>,
+}
+
+/// How the fed worker does.
+#[derive(Debug, Clone, Copy)]
+pub struct Load {
+    /// Media that waits for it, in milliseconds.
+    pub backlog_ms: i64,
+    /// Media time that its slowest rendition gives out in the time that passes, in per mille.
+    pub speed_milli: u64,
+    /// What it takes of the machine; `None` while it has not run for long enough.
+    pub cores: Option<Cores>,
 }
 
 /// The worker that is fed has failed.
@@ -129,7 +147,8 @@ impl Show {
         }
         let (started, stages) = (Instant::now(), Stages::default());
         let epoch = Some(epoch);
-        self.epochs.push_back(Running { worker, epoch, started, finishing: false, stages, timescale: None });
+        let (finishing, timescale, first_stats, stats) = (false, None, None, None);
+        self.epochs.push_back(Running { worker, epoch, started, finishing, stages, timescale, first_stats, stats });
     }
 
     /// The worker that takes the source's frames, if one does.
@@ -148,6 +167,18 @@ impl Show {
 
     fn fed_epoch(&mut self) -> Option<&mut Running> {
         self.epochs.back_mut().filter(|running| !running.finishing)
+    }
+
+    /// How the fed worker does, once it has begun to give out something and nothing older drains before it.
+    pub fn load(&self, now: Instant) -> Option<Load> {
+        let front = self.epochs.front().filter(|front| !front.finishing)?;
+        let ((since, cpu_before), stats) = (front.first_stats?, front.stats.as_ref()?);
+        let ran = now.duration_since(since);
+        let cpu_ms = stats.cpu_ms.saturating_sub(cpu_before);
+        let cores = (ran >= LOAD_AFTER).then(|| Cores((u128::from(cpu_ms) * 1000 / ran.as_millis()) as u32));
+        let video = stats.renditions.len().saturating_sub(1);
+        let speed_milli = stats.renditions.iter().take(video).map(|rendition| rendition.speed_milli).min()?;
+        Some(Load { backlog_ms: front.worker.backlog_ms(), speed_milli, cores })
     }
 
     /// Lets the fed worker drain: its source has ended.
@@ -222,7 +253,17 @@ impl Show {
                 }
                 self.packager.push(rendition, frame)?;
             }
-            Output::Stats(_) => {}
+            Output::Stats(stats) => {
+                if let Some(front) = self.epochs.front_mut() {
+                    // Before every rendition has begun the worker is still starting.
+                    if stats.renditions.iter().all(|rendition| rendition.frames > 0) {
+                        front.first_stats.get_or_insert((Instant::now(), stats.cpu_ms));
+                    }
+                    front.stats = Some(stats);
+                }
+            }
+            // Nobody asks a worker that encodes.
+            Output::Speed { .. } => {}
             Output::Finished => self.drop_front(),
         }
         Ok(())

@@ -1,24 +1,20 @@
-//! A publisher's stream on its way to a worker: placed on a timeline, held back until the frame rate is
-//! known, then fed.
+//! A publisher's stream on its way to a worker: placed on a timeline, held back until it is known what to make of it,
+//! then fed.
 
 use std::time::{Duration, Instant};
 
-use tracing::info;
 use weir_ingest::Publication;
-use weir_ladder::{Job, RateFinder, Worker, plan};
-use weir_media::{AudioParams, Frame, FrameRate, MEDIA_HZ, SourceClock, TrackKind, VideoParams};
-use weir_packager::{Epoch, RenditionSpec, SegmentGrid};
+use weir_ladder::{CopyWatch, Worker};
+use weir_media::{AudioParams, Frame, MEDIA_HZ, SourceClock, TrackKind, VideoParams};
 
-use crate::settings::{ChannelSpec, Settings};
-use crate::status::Measured;
+use crate::opening::{Current, Known, Opening};
 use crate::timeline::Timeline;
-
-/// How many frames may wait for the frame rate to be found: some seconds of picture and sound.
-const OPENING_FRAMES_MAX: usize = 600;
 
 /// A publisher that sends sound only, or never a keyframe, for so long has something set up wrongly: encoders send the
 /// first picture within a second, and keyframes every few.
 const PICTURELESS: Duration = Duration::from_secs(15);
+/// How long a change of the ladder waits for a keyframe that stands where a segment begins; then any will do.
+const AT_BOUNDARY_MAX: Duration = Duration::from_secs(3);
 
 /// A connected publisher.
 pub struct Source {
@@ -34,6 +30,12 @@ pub struct Source {
     pub claimed_millihertz: Option<u64>,
     /// What happens with its frames.
     pub feed: Feed,
+    /// Its frames were the best rendition and turned out unfit for that: it is not tried again.
+    pub copy_ended: bool,
+    /// How many rungs the machine did not hold.
+    pub shed: usize,
+    /// What is known of it, where an epoch ended at one of its keyframes.
+    pub known: Option<Known>,
     /// Since when no picture has come at all; `None` once one came, or once that was told.
     pub pictureless_since: Option<Instant>,
 }
@@ -42,32 +44,39 @@ pub struct Source {
 pub enum Feed {
     /// They are dropped until a keyframe comes (and a worker may be started).
     Waiting,
-    /// They are held back until the frame rate is known.
+    /// They are held back until it is known what to make of them.
     Opening(Box<Opening>),
     /// They go to the worker of the newest epoch.
-    Running,
+    Running(Box<Running>),
 }
 
-/// An epoch that has begun at the source but not yet at its worker.
-pub struct Opening {
-    /// The process, already starting.
-    pub worker: Worker,
-    frames: Vec<Frame>,
-    finder: RateFinder,
-    /// Wall clock of instant 0.
-    pub wall_start_ms: i64,
+/// The epoch that a source's frames go to.
+pub struct Running {
+    /// What it was opened with.
+    pub current: Current,
+    /// Watches over the frames where they are the best rendition.
+    pub copy: Option<CopyWatch>,
+    /// Another ladder is to be made of the source from one of its next keyframes on.
+    pub change: Option<Change>,
 }
 
-/// An epoch that is ready to run.
-pub struct Opened {
-    /// The worker, with its job and the frames held back.
+/// A ladder that is about to change.
+pub struct Change {
+    /// Since when.
+    pub since: Instant,
+    /// The worker that will make the next one, already starting.
     pub worker: Worker,
-    /// What the packager has to know of it.
-    pub epoch: Epoch,
-    /// What was measured.
-    pub measured: Measured,
-    /// How it differs from what was declared, if it does.
-    pub mismatch: Option<String>,
+}
+
+/// What a frame means for the epoch that runs.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// It belongs to it.
+    On,
+    /// The next epoch begins with it.
+    Anew,
+    /// The epoch ends before it, and the next begins with a keyframe.
+    Broken,
 }
 
 impl Source {
@@ -80,6 +89,9 @@ impl Source {
             audio: None,
             claimed_millihertz: None,
             feed: Feed::Waiting,
+            copy_ended: false,
+            shed: 0,
+            known: None,
             pictureless_since: Some(Instant::now()),
         }
     }
@@ -90,76 +102,36 @@ impl Source {
     }
 }
 
-impl Opening {
-    /// Begins an epoch at this moment, `wall_ms`, with a worker that was just started.
-    pub fn new(worker: Worker, video: &VideoParams, claimed_millihertz: Option<u64>, wall_ms: i64) -> Self {
-        let finder = RateFinder::new(video.sps.declared_rate, claimed_millihertz);
-        Self { worker, frames: Vec::new(), finder, wall_start_ms: wall_ms }
-    }
-
-    /// Holds a frame back that came at `wall_ms`. Answers the frame rate once it is known.
-    pub fn hold(&mut self, frame: Frame, wall_ms: i64) -> Option<FrameRate> {
-        let found = match frame.kind {
-            TrackKind::Video => {
-                // What an encoder made while it connected comes late and in a heap; the picture that was least
-                // delayed tells best when instant 0 was.
-                self.wall_start_ms = self.wall_start_ms.min(wall_ms - frame.pts * 1000 / MEDIA_HZ);
-                self.finder.push(frame.dts)
-            }
-            TrackKind::Audio => None,
-        };
-        self.frames.push(frame);
-        found.or_else(|| (self.frames.len() >= OPENING_FRAMES_MAX).then(|| self.finder.decide()))
-    }
-
-    /// Plans the ladder for `rate` and lets the worker begin.
-    pub fn open(
-        mut self,
-        settings: &Settings,
-        channel: &ChannelSpec,
-        video: VideoParams,
-        audio: Option<AudioParams>,
-        rate: FrameRate,
-    ) -> Opened {
-        let plan = plan(channel.input, &settings.rungs, &video.sps, rate, settings.packager.segment_ms());
-        let rungs: Vec<String> =
-            plan.rungs.iter().map(|rung| format!("{} {}x{}", rung.name, rung.width, rung.height)).collect();
-        info!(
-            channel = channel.name,
-            width = video.sps.width,
-            height = video.sps.height,
-            fps = %rate,
-            audio = audio.as_ref().map_or("none yet".to_owned(), describe_audio),
-            rungs = rungs.join(", "),
-            "input measured, ladder starts"
-        );
-        let mismatch = plan.mismatch.as_ref().map(ToString::to_string);
-        if let Some(mismatch) = &mismatch {
-            tracing::warn!(channel = channel.name, "{mismatch}");
+impl Running {
+    /// What a frame of the epoch means for it. Answers also why the source is no longer fit to be copied, where that is so.
+    pub fn turn(&mut self, frame: &Frame, now: Instant) -> (Turn, Option<String>) {
+        if frame.kind != TrackKind::Video {
+            return (Turn::On, None);
         }
-        let measured = Measured {
-            width: video.sps.width,
-            height: video.sps.height,
-            frame_rate: rate,
-            audio: audio.as_ref().map(describe_audio),
-            rungs: plan.rungs.iter().map(|rung| rung.name.clone()).collect(),
-        };
-        let mut renditions: Vec<RenditionSpec> =
-            plan.rungs.iter().map(|rung| RenditionSpec { name: rung.name.clone(), kind: TrackKind::Video }).collect();
-        renditions.push(RenditionSpec { name: "audio".to_owned(), kind: TrackKind::Audio });
-        let epoch = Epoch {
-            segment: SegmentGrid { frames_per_segment: plan.frames_per_segment, frame_rate: plan.frame_rate },
-            wall_start_ms: self.wall_start_ms,
-            renditions,
-        };
-        self.worker.start(Job { plan, video, audio, preset: settings.preset });
-        for frame in self.frames {
-            self.worker.send(frame);
+        let unfit = self.copy.as_mut().and_then(|watch| watch.frame(frame).err());
+        if let Some(unfit) = unfit {
+            self.copy = None;
+            let turn = if frame.keyframe { Turn::Anew } else { Turn::Broken };
+            return (turn, Some(unfit.to_string()));
         }
-        Opened { worker: self.worker, epoch, measured, mismatch }
+        let due = self.change.as_ref().is_some_and(|change| {
+            let waited = now.duration_since(change.since);
+            frame.keyframe && (self.begins_segment(frame) || waited >= AT_BOUNDARY_MAX)
+        });
+        (if due { Turn::Anew } else { Turn::On }, None)
     }
-}
 
-fn describe_audio(audio: &AudioParams) -> String {
-    format!("{} {} Hz, {} channels", audio.codec_string(), audio.sample_rate, audio.channels)
+    /// What is known of the source at this keyframe of it, for the epoch that begins there.
+    pub fn known(&self, keyframe: &Frame) -> Known {
+        let frames_per_keyframe = self.copy.as_ref().and_then(CopyWatch::frames_per_keyframe);
+        let wall_ms = self.current.wall_start_ms + keyframe.pts * 1000 / MEDIA_HZ;
+        Known { rate: self.current.rate, frames_per_keyframe, wall_ms }
+    }
+
+    /// Whether a segment begins with the picture.
+    fn begins_segment(&self, frame: &Frame) -> bool {
+        let per_frame = MEDIA_HZ * i64::from(self.current.rate.den);
+        let index = (frame.pts * i64::from(self.current.rate.num) + per_frame / 2) / per_frame;
+        index % i64::from(self.current.frames_per_segment) == 0
+    }
 }

@@ -49,6 +49,10 @@ pub struct Measured {
     pub audio: Option<String>,
     /// The renditions that are made of it, best first.
     pub rungs: Vec<String>,
+    /// The preset they are encoded at.
+    pub preset: String,
+    /// Whether the best one is the encoder's own picture, not encoded again.
+    pub copied: bool,
 }
 
 impl Status {
@@ -64,5 +68,9 @@ pub const SILENT: &str = "silent";
 pub const NO_PICTURE: &str = "no_picture";
 /// The encoder sends something else than was declared.
 pub const INPUT_MISMATCH: &str = "input_mismatch";
+/// The encoder's own picture was the best rendition, and cannot be any longer.
+pub const COPY_ENDED: &str = "copy_ended";
+/// The machine does not hold what it is meant to encode.
+pub const OVERLOADED: &str = "overloaded";
 /// Encoding fails again and again.
 pub const LADDER_FAILING: &str = "ladder_failing";

@@ -174,12 +174,16 @@ pub struct InputView {
     pub width: u32,
     /// Pixels.
     pub height: u32,
-    /// Frames a second, for example `30` or `30000/1001`.
+    /// Frames a second, for example `30.000` or `29.970`.
     pub frame_rate: String,
     /// Codec, sample rate and channels of the sound.
     pub audio: Option<String>,
     /// The renditions that are made of it, best first.
     pub renditions: Vec<String>,
+    /// The x264 preset they are encoded at.
+    pub preset: String,
+    /// Whether the best one is the encoder's own picture, not encoded again.
+    pub copied: bool,
 }
 
 /// Something that is wrong.
@@ -205,6 +209,8 @@ impl HealthView {
             frame_rate: input.frame_rate.to_string(),
             audio: input.audio.clone(),
             renditions: input.rungs.clone(),
+            preset: input.preset.clone(),
+            copied: input.copied,
         });
         let finding = |(code, sentence): (&&'static str, &String)| FindingView {
             code: (*code).to_owned(),

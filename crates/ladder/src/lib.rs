@@ -4,15 +4,19 @@
 //! brings; [`Worker`] is the daemon's side of it. One worker encodes one epoch: one unbroken timeline from instant 0.
 
 mod child;
+mod copy;
 mod grid;
 mod parent;
 mod plan;
 mod wire;
 
 pub use child::worker_main;
+pub use copy::{CopyWatch, Unfit};
 pub use grid::RateFinder;
 pub use parent::{
     Job, Output, RenditionStats, Sent, Worker, WorkerCommand, WorkerFailure, WorkerLimits, WorkerStats, check_worker,
-    describe_metrics, spawn,
+    describe_metrics, measure_speed, spawn,
 };
-pub use plan::{DeclaredInput, Mismatch, Plan, Preset, Profile, Rung, RungSpec, UnknownPreset, default_rungs, plan};
+pub use plan::{
+    DeclaredInput, MachineSpeed, Mismatch, Plan, Preset, Profile, Rung, RungSpec, UnknownPreset, default_rungs, plan,
+};

@@ -23,6 +23,8 @@ pub(crate) mod to_worker {
     pub const AUDIO: u8 = 2;
     pub const FRAME: u8 = 3;
     pub const FINISH: u8 = 4;
+    /// In the place of `START`: how fast is this machine?
+    pub const MEASURE: u8 = 5;
 }
 
 /// Messages from the worker.
@@ -33,6 +35,8 @@ pub(crate) mod from_worker {
     pub const COUNTS: u8 = 68;
     pub const FINISHED: u8 = 69;
     pub const FAILED: u8 = 70;
+    /// The answer to `MEASURE`.
+    pub const SPEED: u8 = 71;
 }
 
 /// Why a peer's bytes make no message.
@@ -170,6 +174,13 @@ pub(crate) struct WireCounts {
     pub decode_errors: u64,
     pub silent_audio_frames: u64,
     pub dropped_audio_frames: u64,
+}
+
+/// The body of `SPEED`.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct WireSpeed {
+    /// CPU time of x264 for a macroblock at `superfast`.
+    pub ns_per_macroblock: u32,
 }
 
 /// The body of `FAILED`.

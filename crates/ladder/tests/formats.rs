@@ -4,8 +4,9 @@
 
 mod support;
 
-use support::{Ladder, Source, decode_audio, decode_video, run, small_rungs, source};
-use weir_media::{AudioParams, FrameRate, TrackFormat};
+use support::{Ladder, Source, Track, decode_audio, decode_video, run, small_rungs, source, worker_command};
+use weir_ladder::{CopyWatch, measure_speed};
+use weir_media::{AudioParams, FrameRate, TrackFormat, TrackKind};
 
 #[test]
 #[ignore = "the worker process of the other tests"]
@@ -105,4 +106,52 @@ async fn ten_bits_and_full_chroma_become_what_browsers_play() {
     let ladder = ladder(&source).await;
     let Some(TrackFormat::Video { params, .. }) = &ladder.tracks[0].format else { panic!("video") };
     assert_eq!((params.sps.bit_depth, params.sps.chroma_format_idc), (8, 1));
+}
+
+#[tokio::test]
+async fn the_best_rung_may_be_the_sources_own_frames_byte_for_byte() {
+    for bframes in [0, 2] {
+        let source = source(&format!(
+            "-f lavfi -i testsrc2=s=640x360:r=30:d=4 -f lavfi -i sine=d=4:r=48000 -c:v libx264 -preset veryfast \
+             -bf {bframes} -g 15 -keyint_min 15 -sc_threshold 0 -b:v 500k -maxrate 500k -bufsize 500k -pix_fmt yuv420p {COPIED}"
+        ));
+        let mut job = source.job(&small_rungs());
+        let mut watch = CopyWatch::new(&job.plan, &source.video, 15).expect("the picture is the rung's");
+        source.frames.iter().try_for_each(|frame| watch.frame(frame)).expect("fit");
+        assert_eq!(watch.frames_per_keyframe(), Some(15));
+        job.plan.copy_best(15);
+        let ladder = run(job.clone(), source.frames.clone()).await.expect("it runs to its end");
+
+        let (copied, encoded) = (&ladder.tracks[0], &ladder.tracks[1]);
+        assert!(matches!(&copied.format, Some(TrackFormat::Video { params, .. }) if *params == source.video));
+        let came = source.frames.iter().filter(|frame| frame.kind == TrackKind::Video);
+        assert!(came.map(|frame| &frame.data).eq(copied.frames.iter().map(|frame| &frame.data)), "{bframes} B-frames");
+        let times = |track: &Track| track.frames.iter().map(|frame| (frame.dts, frame.pts / 1000)).collect::<Vec<_>>();
+        assert!(copied.frames.iter().zip(0..).all(|(frame, n)| frame.dts == n * 1000), "{:?}", times(copied));
+        let mut shown: Vec<i64> = copied.frames.iter().map(|frame| frame.pts / 1000).collect();
+        shown.sort_unstable();
+        let first = i64::from(bframes > 0) * 2;
+        assert!(shown.iter().copied().eq(first..first + 120), "{shown:?}");
+
+        assert_eq!(copied.keyframes(), (0..8).map(|n| n * 15).collect::<Vec<_>>());
+        assert_eq!((encoded.frames.len(), encoded.keyframes()), (120, copied.keyframes()));
+        assert_eq!(decode_video(encoded).len(), 120);
+    }
+}
+
+#[tokio::test]
+async fn a_ladder_of_one_copied_rung_decodes_nothing() {
+    let source = clip("320x180", "25", COPIED);
+    let mut job = source.job(&small_rungs()[1..]);
+    job.plan.copy_best(25);
+    let ladder = run(job, source.frames.clone()).await.expect("it runs to its end");
+    assert_eq!((ladder.tracks.len(), ladder.tracks[0].frames.len()), (2, 50));
+    assert!((92..=97).contains(&ladder.audio().frames.len()));
+}
+
+#[tokio::test]
+async fn the_machine_can_be_measured() {
+    let speed = measure_speed(&worker_command()).await.expect("it runs to its end");
+    // From a fast desktop to a slow machine that does other things beside.
+    assert!((100..100_000).contains(&speed.ns_per_macroblock) && speed.cores >= 1, "{speed:?}");
 }

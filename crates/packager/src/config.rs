@@ -1,5 +1,7 @@
 use std::fmt;
 
+use crate::grid::SegmentGrid;
+
 /// How far behind the encoder players are to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Latency {
@@ -53,6 +55,12 @@ impl Config {
             return Err(ConfigError::WindowS(window_s));
         }
         Ok(Self { latency, segment_ms, window_s })
+    }
+
+    /// How many frames of the grid's rate a part has, but for the last of a segment: all of a segment's where there are no
+    /// parts.
+    pub fn frames_per_part(self, grid: SegmentGrid) -> u32 {
+        self.part_target_ms().map_or(grid.frames_per_segment, |target| grid.frames_per_part(target))
     }
 
     /// PART-TARGET in milliseconds, where segments are published in parts.

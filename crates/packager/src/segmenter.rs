@@ -29,9 +29,7 @@ pub(crate) struct Plan {
 
 impl Plan {
     pub(crate) fn new(config: Config, grid: SegmentGrid, base_ms: u64) -> Self {
-        let whole = grid.frames_per_segment;
-        let frames_per_part = config.part_target_ms().map_or(whole, |target| grid.frames_per_part(target));
-        Self { config, grid, frames_per_part, base_ms }
+        Self { config, grid, frames_per_part: config.frames_per_part(grid), base_ms }
     }
 
     pub(crate) fn parts_per_segment(&self) -> u32 {

@@ -27,6 +27,8 @@ pub struct Config {
     pub on_shutdown: &'static str,
     /// `[ladder] preset`.
     pub preset: &'static str,
+    /// `[ladder] copy_best`.
+    pub copy_best: bool,
     /// `[ladder] reconnect_window_s`.
     pub reconnect_window_s: u32,
     /// `[[ladder.rung]]`; none leaves the daemon's own.
@@ -67,6 +69,7 @@ impl Default for Config {
             window_s: 60,
             on_shutdown: "resume",
             preset: "ultrafast",
+            copy_best: false,
             reconnect_window_s: 60,
             rungs: vec![rung("360p", (640, 360), 800, "high"), rung("180p", (320, 180), 300, "main")],
             input: "1080p",
@@ -118,6 +121,7 @@ impl Config {
         let _ = writeln!(text, "[hls]\nsegment_ms = {segment_ms}\nwindow_s = {window_s}");
         let _ = writeln!(text, "on_shutdown = \"{on_shutdown}\"");
         let _ = writeln!(text, "[ladder]\npreset = \"{preset}\"\nreconnect_window_s = {reconnect_window_s}");
+        let _ = writeln!(text, "copy_best = {}", self.copy_best);
         for Rung { name, size: (width, height), kbps: (low, high), fps_max, profile } in &self.rungs {
             let _ = writeln!(text, "[[ladder.rung]]\nname = \"{name}\"\nwidth = {width}\nheight = {height}");
             let _ = writeln!(text, "kbps = {low}\nkbps_high = {high}\nprofile = \"{profile}\"");

@@ -66,7 +66,6 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     let mut stopping = pin!(stop_signal().map_err(|e| running(&e))?);
     let metrics = record_metrics().map_err(|e| running(&e))?;
     let rtmp_config = wiring::rtmp(&config).map_err(|e| ServeError::new(Failure::Config, e))?;
-    let settings = wiring::settings(&config).map_err(|e| running(&e))?;
 
     let rtmp = RtmpServer::bind(rtmp_config).await.map_err(|e| ingest_unbound(&e))?;
     let late_gate = LateGate::default();
@@ -93,10 +92,10 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
 
     // Only now: a daemon that cannot listen must leave neither a stream key nor a line about one behind.
     let keys = resolve_keys(&config, &rtmp, srt.as_ref())?;
-    tokio::select! {
-        checked = weir_ladder::check_worker(&settings.worker) => checked.map_err(|e| running(&e))?,
+    let settings = tokio::select! {
+        settings = wiring::settings(&config) => settings.map_err(|e| running(&e))?,
         () = &mut stopping => return Ok(()),
-    }
+    };
     let store = vault.store(&config).await?;
     let gate = Arc::new(vault.gate(&config));
     wiring::open_doors(&gate, &config, &keys);

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use weir_broadcast::{ChannelSpec, Door, Entrance, Gate, Lasting, OnShutdown, Settings};
+use tracing::info;
+use weir_broadcast::{Capacity, ChannelSpec, Door, Entrance, Gate, Lasting, OnShutdown, PresetChoice, Settings};
 use weir_director::IngestUrls;
 use weir_events::Rules;
 use weir_ingest::{
@@ -142,22 +143,38 @@ fn names(listen: SocketAddr) -> Vec<String> {
 ///
 /// # Errors
 /// The program cannot find itself, or a value that the configuration let pass is refused further in.
-pub fn settings(config: &Config) -> anyhow::Result<Settings> {
+pub async fn settings(config: &Config) -> anyhow::Result<Settings> {
+    let worker = WorkerCommand { program: std::env::current_exe()?, args: vec!["ladder-worker".into()] };
+    let preset = preset(config, &worker).await?;
     let memory_bytes_max = u64::from(config.ladder.memory_max_mb) << 20;
     Ok(Settings {
         state_dir: config.data_dir.join("channels"),
         events_dir: events_dir(config),
         rungs: config.ladder.rungs.clone(),
-        preset: config.ladder.preset,
+        preset,
+        copy_best: config.ladder.copy_best,
         packager: weir_packager::Config::new(config.hls.latency, config.hls.segment_ms, config.hls.window_s)?,
         reconnect_window: reconnect_window(config),
         on_shutdown: match config.hls.on_shutdown {
             config::OnShutdown::Resume => OnShutdown::Resume,
             config::OnShutdown::End => OnShutdown::End,
         },
-        worker: WorkerCommand { program: std::env::current_exe()?, args: vec!["ladder-worker".into()] },
+        worker,
         worker_limits: WorkerLimits { memory_bytes_max, ..WorkerLimits::default() },
     })
+}
+
+/// Who chooses the preset: sees that the worker starts, and how fast the machine is where that is needed.
+async fn preset(config: &Config, worker: &WorkerCommand) -> anyhow::Result<PresetChoice> {
+    if let Some(preset) = config.ladder.preset {
+        weir_ladder::check_worker(worker).await?;
+        return Ok(PresetChoice::Fixed(preset));
+    }
+    let speed = weir_ladder::measure_speed(worker).await?;
+    let capacity = Capacity::new(speed);
+    let (cores, ns_per_macroblock) = (speed.cores, speed.ns_per_macroblock);
+    info!(cores, ns_per_macroblock, for_ladders = %capacity.all(), "the machine was measured, presets follow from it");
+    Ok(PresetChoice::Auto(capacity))
 }
 
 /// The standing channels.

@@ -50,7 +50,7 @@ fn a_duplicate_channel_shows_both_places() {
 #[test]
 fn presets_are_those_of_x264() {
     insta::assert_snapshot!(refusal(&format!("[ladder]\npreset = \"superfst\"\n{CHANNEL}")));
-    insta::assert_snapshot!(refusal(&format!("[ladder]\npreset = \"auto\"\n{CHANNEL}")));
+    insta::assert_snapshot!(refusal(&format!("[ladder]\npreset = \"Auto\"\n{CHANNEL}")));
 }
 
 #[test]

@@ -56,7 +56,7 @@ pub(super) fn decoder(
 pub(super) struct Regulator {
     grid: FrameGrid,
     frame_rate: FrameRate,
-    frames_per_segment: u64,
+    frames_per_keyframe: u64,
     output: AppSrc,
     sound_lag: Arc<AtomicI64>,
     link: Arc<Link>,
@@ -76,7 +76,7 @@ impl Regulator {
         Self {
             grid: FrameGrid::new(plan.frame_rate),
             frame_rate: plan.frame_rate,
-            frames_per_segment: u64::from(plan.frames_per_segment),
+            frames_per_keyframe: u64::from(plan.frames_per_keyframe),
             output,
             sound_lag,
             link: Arc::clone(link),
@@ -128,7 +128,7 @@ impl Regulator {
 
     fn show(&mut self, index: u64, mut picture: gst::Buffer) -> Result<(), ChildError> {
         let at = frame_time(index, self.frame_rate);
-        if index.is_multiple_of(self.frames_per_segment) {
+        if index.is_multiple_of(self.frames_per_keyframe) {
             // Without a time: it holds for the picture that follows it through the queues. Given a time, the encoder base
             // class of GStreamer 1.22 compares it with x264enc's own clock, which starts at 1000 hours.
             let cut = gst_video::DownstreamForceKeyUnitEvent::builder().all_headers(false).build();

@@ -5,10 +5,12 @@ use gstreamer as gst;
 use super::ChildError;
 
 /// Every element a ladder needs, and the Debian package it comes in.
-const NEEDED: [(&str, &str); 12] = [
+const NEEDED: [(&str, &str); 14] = [
     ("queue", "libgstreamer1.0-0"),
     ("tee", "libgstreamer1.0-0"),
     ("capsfilter", "libgstreamer1.0-0"),
+    ("identity", "libgstreamer1.0-0"),
+    ("videotestsrc", "gstreamer1.0-plugins-base"),
     ("appsrc", "gstreamer1.0-plugins-base"),
     ("appsink", "gstreamer1.0-plugins-base"),
     ("videoconvertscale", "gstreamer1.0-plugins-base"),

@@ -10,7 +10,7 @@ use super::ChildError;
 use super::decode::frame_time;
 use super::link::Link;
 use super::pipeline::{Pipeline, SINK, SOURCE};
-use crate::plan::{Plan, Preset, Rung};
+use crate::plan::{Plan, Preset, Rung, THREADS_MAX, macroblocks};
 use crate::wire::{WireFormat, from_worker};
 
 /// Between the stages, each of which has a thread: enough for a slow picture not to stop the others.
@@ -22,8 +22,6 @@ const VBV_MS: u32 = 1000;
 /// Macroblocks per second and thread of x264 at `superfast`. One thread encodes 1080p30 (245,000) in about 0.4 to 0.6 s per
 /// second; each further thread costs a frame of delay and some efficiency.
 const MACROBLOCKS_PER_THREAD: u64 = 300_000;
-/// Above this x264 gains nothing at these sizes.
-const THREADS_MAX: u64 = 6;
 
 /// Builds the cascade of scalers and encoders. `ended` hears once from each rung.
 pub(super) fn encoders(
@@ -33,8 +31,8 @@ pub(super) fn encoders(
     link: &Arc<Link>,
 ) -> Result<(Pipeline, AppSrc), ChildError> {
     let mut description = format!("appsrc name=grid {SOURCE} ! tee name=root ");
-    for (index, rung) in plan.rungs.iter().enumerate() {
-        let from = match larger(&plan.rungs, index) {
+    for (index, rung) in plan.encoded() {
+        let from = match larger(plan, index) {
             Some(larger) => format!("scaled{larger}"),
             None => "root".to_owned(),
         };
@@ -47,12 +45,12 @@ pub(super) fn encoders(
         );
     }
     let pipeline = Pipeline::parse("encoders", &description, link)?;
-    for (index, rung) in plan.rungs.iter().enumerate() {
-        let step = rung.frame_step / larger(&plan.rungs, index).map_or(1, |larger| plan.rungs[larger].frame_step);
+    for (index, rung) in plan.encoded() {
+        let step = rung.frame_step / larger(plan, index).map_or(1, |larger| plan.rungs[larger].frame_step);
         if step > 1 {
             thin_out(&pipeline, index, step, rung)?;
         }
-        let mut output = RungOutput::new(index, rung, plan.frames_per_segment, link);
+        let mut output = RungOutput::new(index, rung, plan.frames_per_keyframe, link);
         let ended = ended.clone();
         pipeline.on_sample(
             &format!("rung{index}"),
@@ -69,18 +67,17 @@ pub(super) fn encoders(
 }
 
 /// The rung whose scaled picture rung `index` is scaled from: the nearest above that shows all the frames it needs.
-fn larger(rungs: &[Rung], index: usize) -> Option<usize> {
-    let rung = rungs.get(index)?;
-    (0..index).rev().find(|&above| {
-        let above = &rungs[above];
+fn larger(plan: &Plan, index: usize) -> Option<usize> {
+    let rung = plan.rungs.get(index)?;
+    let fits = |above: &Rung| {
         above.width >= rung.width && above.height >= rung.height && rung.frame_step.is_multiple_of(above.frame_step)
-    })
+    };
+    plan.encoded().filter(|&(above, larger)| above < index && fits(larger)).last().map(|(above, _)| above)
 }
 
 fn encoder(rung: &Rung, preset: Preset) -> String {
-    let macroblocks = u64::from(rung.width.div_ceil(16)) * u64::from(rung.height.div_ceil(16));
-    let per_second = macroblocks * rung.frame_rate.millihertz() / 1000;
-    let threads = (per_second * preset.relative_cost()).div_ceil(MACROBLOCKS_PER_THREAD).clamp(1, THREADS_MAX);
+    let per_second = macroblocks(rung.width, rung.height) * rung.frame_rate.millihertz() / 1000;
+    let threads = (per_second * preset.cost_milli()).div_ceil(MACROBLOCKS_PER_THREAD * 1000).clamp(1, THREADS_MAX);
     // No scene cuts and no limit between keyframes: they come where they are asked for, on all rungs alike. No B-frames
     // and no lookahead: they delay. Bit rate and VBV are the same, so that no second exceeds the rung's rate by much.
     format!(
@@ -127,15 +124,15 @@ fn thin_out(pipeline: &Pipeline, index: usize, step: u32, rung: &Rung) -> Result
 struct RungOutput {
     index: usize,
     rung: Rung,
-    frames_per_segment: u64,
+    frames_per_keyframe: u64,
     link: Arc<Link>,
     frames: u64,
 }
 
 impl RungOutput {
-    fn new(index: usize, rung: &Rung, frames_per_segment: u32, link: &Arc<Link>) -> Self {
-        let frames_per_segment = u64::from((frames_per_segment / rung.frame_step).max(1));
-        Self { index, rung: rung.clone(), frames_per_segment, link: Arc::clone(link), frames: 0 }
+    fn new(index: usize, rung: &Rung, frames_per_keyframe: u32, link: &Arc<Link>) -> Self {
+        let frames_per_keyframe = u64::from((frames_per_keyframe / rung.frame_step).max(1));
+        Self { index, rung: rung.clone(), frames_per_keyframe, link: Arc::clone(link), frames: 0 }
     }
 
     fn coded(&mut self, sample: &gst::Sample) -> Result<(), ChildError> {
@@ -153,7 +150,7 @@ impl RungOutput {
             return Err(broken(format!("frame {frame} came with the time {at:?} instead of {wanted}")));
         }
         let keyframe = !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT);
-        if keyframe != frame.is_multiple_of(self.frames_per_segment) {
+        if keyframe != frame.is_multiple_of(self.frames_per_keyframe) {
             return Err(broken(format!("frame {frame} is {}a keyframe", if keyframe { "" } else { "not " })));
         }
         let data = buffer.map_readable().map_err(|e| broken(e.to_string()))?;
@@ -186,8 +183,13 @@ mod tests {
 
     #[test]
     fn every_rung_is_scaled_from_the_next_larger_that_shows_all_its_frames() {
-        let rungs = [rung(1080, 1), rung(720, 2), rung(480, 1), rung(360, 2)];
-        let from: Vec<_> = (0..4).map(|index| larger(&rungs, index)).collect();
-        assert_eq!(from, [None, Some(0), Some(0), Some(2)]);
+        let rungs = vec![rung(1080, 1), rung(720, 2), rung(480, 1), rung(360, 2)];
+        let frame_rate = weir_media::FrameRate::new(60, 1);
+        let (frames_per_segment, frames_per_keyframe) = (120, 120);
+        let plan =
+            Plan { rungs, frame_rate, frames_per_segment, frames_per_keyframe, copies_best: false, mismatch: None };
+        let from = |plan: &Plan| (0..4).map(|index| larger(plan, index)).collect::<Vec<_>>();
+        assert_eq!(from(&plan), [None, Some(0), Some(0), Some(2)]);
+        assert_eq!(from(&Plan { copies_best: true, ..plan }), [None, None, None, Some(2)]);
     }
 }

@@ -48,9 +48,20 @@ impl Link {
         self.write(&[&wire::control(name, body)?])
     }
 
-    /// One encoded frame, whose DTS and PTS are `time`.
+    /// One frame that is shown when it is decoded.
     pub fn frame(&self, rendition: usize, keyframe: bool, time: i64, data: &[u8]) -> io::Result<()> {
-        let prefix = wire::frame_prefix(from_worker::FRAME, rendition as u8, keyframe, time, time, data.len());
+        self.reordered_frame(rendition, keyframe, (time, time), data)
+    }
+
+    /// One frame with its times of decoding and showing.
+    pub fn reordered_frame(
+        &self,
+        rendition: usize,
+        keyframe: bool,
+        (dts, pts): (i64, i64),
+        data: &[u8],
+    ) -> io::Result<()> {
+        let prefix = wire::frame_prefix(from_worker::FRAME, rendition as u8, keyframe, dts, pts, data.len());
         self.write(&[&prefix, data])
     }
 

@@ -2,6 +2,7 @@
 //! ladder back to it. The only part that names GStreamer.
 
 mod audio;
+mod copied;
 mod decode;
 mod elements;
 mod encode;
@@ -9,6 +10,7 @@ mod link;
 mod pcm;
 mod pipeline;
 mod session;
+mod speed;
 mod video;
 
 use std::io;
@@ -69,6 +71,9 @@ fn run(mut inbox: Inbox, link: &Arc<Link>) -> Result<(), ChildError> {
     elements::prepare()?;
     link.bare(from_worker::READY)?;
     let Some(job) = inbox.next()? else { return Ok(()) };
+    if job.name == to_worker::MEASURE {
+        return Ok(link.control(from_worker::SPEED, &speed::measure(link)?)?);
+    }
     let mut session = start(&job, link)?;
     while let Some(message) = inbox.next()? {
         match message.name {

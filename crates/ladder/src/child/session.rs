@@ -5,6 +5,7 @@ use weir_media::{AudioParams, Frame, MEDIA_HZ, TrackKind, VideoParams};
 
 use super::ChildError;
 use super::audio::Audio;
+use super::copied::Copied;
 use super::link::Link;
 use super::video::Video;
 use crate::plan::{Plan, Preset};
@@ -13,7 +14,10 @@ use crate::wire::WireCounts;
 /// One epoch: picture and sound of a source from one keyframe on, on one timeline.
 #[derive(Debug)]
 pub(super) struct Session {
-    video: Video,
+    /// The best rung, where it is the source's own.
+    copied: Option<Copied>,
+    /// The rungs that are encoded; none where a source's own frames are all there is.
+    video: Option<Video>,
     audio: Audio,
     counts: Arc<Mutex<WireCounts>>,
     frame_ticks: i64,
@@ -33,8 +37,13 @@ impl Session {
     ) -> Result<Self, ChildError> {
         let counts = Arc::new(Mutex::new(WireCounts::default()));
         let lag = Arc::new(AtomicI64::new(0));
+        // The source's own frames cannot follow the sound, and the other rungs must stay with them.
+        let followed = if plan.copies_best { Arc::default() } else { Arc::clone(&lag) };
+        let encoded =
+            plan.encoded().next().map(|_| Video::new(plan, preset, video, followed, Arc::clone(&counts), link));
         Ok(Self {
-            video: Video::new(plan, preset, video, Arc::clone(&lag), Arc::clone(&counts), link)?,
+            copied: plan.copies_best.then(|| Copied::new(plan, video, link)).transpose()?,
+            video: encoded.transpose()?,
             audio: Audio::new(plan.audio_rendition(), audio, lag, link)?,
             counts,
             frame_ticks: MEDIA_HZ * i64::from(plan.frame_rate.den) / i64::from(plan.frame_rate.num),
@@ -70,7 +79,12 @@ impl Session {
             return Ok(());
         }
         self.video_end = self.video_end.max(pts + self.frame_ticks);
-        self.video.frame(frame, pts)?;
+        if let Some(copied) = &mut self.copied {
+            copied.frame(&frame)?;
+        }
+        if let Some(video) = &self.video {
+            video.frame(frame, pts)?;
+        }
         self.audio.video_at(self.video_end)?;
         self.audio.count(&mut self.counts.lock().unwrap_or_else(PoisonError::into_inner));
         Ok(())
@@ -78,7 +92,7 @@ impl Session {
 
     /// Encodes what is left of picture and sound, which end together.
     pub fn finish(&mut self) -> Result<(), ChildError> {
-        self.video.finish()?;
+        self.video.as_ref().map_or(Ok(()), Video::finish)?;
         self.audio.finish(self.video_end)
     }
 }

@@ -34,7 +34,7 @@ impl Video {
         counts: Arc<Mutex<WireCounts>>,
         link: &Arc<Link>,
     ) -> Result<Self, ChildError> {
-        let rungs = plan.rungs.len();
+        let rungs = plan.encoded().count();
         let (ending, ended) = sync_channel(rungs);
         let (encoders, grid) = encode::encoders(plan, preset, &ending, link)?;
         let regulator = Regulator::new(plan, grid, sound_lag, counts, link);

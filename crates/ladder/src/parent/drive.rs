@@ -12,7 +12,7 @@ use super::meters::Meters;
 use super::outcome::{Output, RenditionStats, WorkerFailure, WorkerStats};
 use super::queue::{InputQueue, Item};
 use super::{Job, WorkerLimits, usage};
-use crate::wire::{self, Message, WireCounts, WireFailure, WireFormat, from_worker, to_worker};
+use crate::wire::{self, Message, WireCounts, WireFailure, WireFormat, WireSpeed, from_worker, to_worker};
 
 /// How often the deadlines are looked at: they are of seconds.
 const TICK: Duration = Duration::from_millis(250);
@@ -71,6 +71,8 @@ pub(super) struct Drive {
 /// What the worker has done so far.
 pub(super) struct Seen {
     spawned_at: Instant,
+    /// When the last picture came out.
+    picture_at: Instant,
     ticks: u32,
     reported_at: Instant,
     counts: WireCounts,
@@ -83,7 +85,7 @@ impl Seen {
     pub fn nothing() -> Self {
         let now = Instant::now();
         let (counts, frames, stats) = Default::default();
-        Self { spawned_at: now, ticks: 0, reported_at: now, counts, frames, stats }
+        Self { spawned_at: now, picture_at: now, ticks: 0, reported_at: now, counts, frames, stats }
     }
 }
 
@@ -137,6 +139,10 @@ impl Drive {
             }
             from_worker::FRAME => self.frame(message).await?,
             from_worker::COUNTS => self.seen.counts = message.json().map_err(protocol)?,
+            from_worker::SPEED => {
+                let WireSpeed { ns_per_macroblock } = message.json().map_err(protocol)?;
+                self.give(Output::Speed { ns_per_macroblock }).await;
+            }
             from_worker::FINISHED => return Ok(Next::Finished),
             from_worker::FAILED => {
                 let WireFailure { what } = message.json().map_err(protocol)?;
@@ -172,6 +178,7 @@ impl Drive {
         }
         if frame.kind == TrackKind::Video {
             self.queue.answered();
+            self.seen.picture_at = Instant::now();
         }
         self.seen.frames.resize(audio + 1, 0);
         self.seen.frames[rendition] += 1;
@@ -207,7 +214,7 @@ impl Drive {
         }
         let finish_at = *self.finish_at.borrow();
         match (finish_at, self.queue.unanswered_since()) {
-            (Some(since), _) => overdue(since, self.limits.finish_timeout),
+            (Some(since), _) => overdue(since.max(self.seen.picture_at), self.limits.finish_timeout),
             (None, Some(since)) => overdue(since, self.limits.hang_timeout),
             (None, None) => Ok(()),
         }

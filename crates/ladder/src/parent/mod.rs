@@ -4,7 +4,7 @@ mod drive;
 mod meters;
 mod outcome;
 mod queue;
-mod usage;
+pub(crate) mod usage;
 
 use std::ffi::OsString;
 use std::io;
@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use weir_media::{AudioParams, Frame, VideoParams};
 
-use crate::plan::{Plan, Preset};
+use crate::plan::{MachineSpeed, Plan, Preset};
 use crate::wire::{self, WireAudio, WireJob, to_worker};
 use drive::{Drive, Seen};
 use meters::Meters;
@@ -63,7 +63,7 @@ pub struct WorkerLimits {
     pub start_timeout: Duration,
     /// Without a picture although pictures are fed.
     pub hang_timeout: Duration,
-    /// From [`Worker::finish`] to the last frame.
+    /// Without a picture after [`Worker::finish`], before all that was sent has come out.
     pub finish_timeout: Duration,
     /// Video waiting for the worker, in milliseconds of its timestamps: a start takes one or two, a hang is found after three.
     pub queue_ms_max: u32,
@@ -161,6 +161,21 @@ pub async fn check_worker(command: &WorkerCommand) -> Result<(), WorkerFailure> 
     worker.ready().await
 }
 
+/// Lets a worker encode a little and answers how long that took. Takes about a second of one processor.
+///
+/// # Errors
+/// The worker does not start, or fails.
+pub async fn measure_speed(command: &WorkerCommand) -> Result<MachineSpeed, WorkerFailure> {
+    let mut worker = spawn(command, WorkerLimits::default(), "measure").map_err(WorkerFailure::from_spawn)?;
+    worker.queue.push_control(wire::bare(to_worker::MEASURE));
+    loop {
+        if let Output::Speed { ns_per_macroblock } = worker.recv().await? {
+            let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32);
+            return Ok(MachineSpeed { ns_per_macroblock, cores });
+        }
+    }
+}
+
 impl Worker {
     /// Waits until the process is up and has found its elements.
     pub async fn ready(&mut self) -> Result<(), WorkerFailure> {
@@ -220,6 +235,11 @@ impl Worker {
     /// [`Output::Finished`] the worker is gone.
     pub async fn recv(&mut self) -> Result<Output, WorkerFailure> {
         self.outputs.recv().await.unwrap_or(Err(WorkerFailure::Exited { status: None }))
+    }
+
+    /// How far the source is ahead of what the worker has taken, in milliseconds of its timestamps.
+    pub fn backlog_ms(&self) -> i64 {
+        self.queue.backlog_ms()
     }
 
     /// The process, while it lives.

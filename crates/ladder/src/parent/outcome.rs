@@ -22,6 +22,11 @@ pub enum Output {
     },
     /// How the worker does; every second.
     Stats(WorkerStats),
+    /// How fast the machine is, where that was asked for.
+    Speed {
+        /// CPU time that x264 takes for a macroblock at `superfast`, in nanoseconds.
+        ns_per_macroblock: u32,
+    },
     /// Every frame that was sent has come out, after [`Worker::finish`](super::Worker::finish).
     Finished,
 }

@@ -90,6 +90,18 @@ impl InputQueue {
         }
     }
 
+    /// How much video waits, in milliseconds of its timestamps.
+    pub fn backlog_ms(&self) -> i64 {
+        let state = self.state();
+        let mut waiting = state.items.iter().filter_map(|item| match item {
+            Item::Frame(frame) if frame.kind == TrackKind::Video => Some(frame.dts),
+            _ => None,
+        });
+        let oldest = waiting.next();
+        let newest = waiting.next_back().or(oldest);
+        newest.zip(oldest).map_or(0, |(newest, oldest)| (newest - oldest) * 1000 / MEDIA_HZ)
+    }
+
     /// The worker gave out a picture: what was fed is answered.
     pub fn answered(&self) {
         self.state().unanswered_since = None;

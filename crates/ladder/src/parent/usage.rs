@@ -7,7 +7,7 @@ const USER_HZ: u64 = 100;
 
 /// CPU time and memory of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Usage {
+pub(crate) struct Usage {
     /// User and system time of all threads, in milliseconds.
     pub cpu_ms: u64,
     /// Resident memory in bytes.
@@ -15,7 +15,7 @@ pub(super) struct Usage {
 }
 
 /// Reads the usage of `pid`; `None` when it has gone.
-pub(super) fn of_process(pid: u32) -> Option<Usage> {
+pub(crate) fn of_process(pid: u32) -> Option<Usage> {
     parse(
         &fs::read_to_string(format!("/proc/{pid}/stat")).ok()?,
         &fs::read_to_string(format!("/proc/{pid}/status")).ok()?,

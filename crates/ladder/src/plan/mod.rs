@@ -1,5 +1,6 @@
 //! Which rungs to make of an input and where to cut. Pure.
 
+mod cost;
 mod preset;
 mod rungs;
 mod size;
@@ -9,6 +10,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use weir_media::{FrameRate, SpsInfo};
 
+pub use cost::MachineSpeed;
+pub(crate) use cost::{THREADS_MAX, macroblocks};
 pub use preset::{Preset, UnknownPreset};
 pub use rungs::{DeclaredInput, Profile, RungSpec, default_rungs};
 use size::{Size, display_size, fit, fits};
@@ -46,6 +49,10 @@ pub struct Plan {
     pub frame_rate: FrameRate,
     /// Frames of [`frame_rate`](Self::frame_rate) in a segment; a multiple of every rung's `frame_step`.
     pub frames_per_segment: u32,
+    /// Frames from one keyframe to the next, in all rungs alike; divides `frames_per_segment`.
+    pub frames_per_keyframe: u32,
+    /// The best rung is not encoded: it is the source's own frames.
+    pub copies_best: bool,
     /// Set when the picture is not of the declared size.
     pub mismatch: Option<Mismatch>,
 }
@@ -54,6 +61,22 @@ impl Plan {
     /// The number of the audio rendition: one behind the video rungs.
     pub fn audio_rendition(&self) -> usize {
         self.rungs.len()
+    }
+
+    /// Lets the best rung be the source's own frames, whose keyframes come every `frames`.
+    pub fn copy_best(&mut self, frames: u32) {
+        (self.copies_best, self.frames_per_keyframe) = (true, frames);
+    }
+
+    /// Takes the best of the rungs that cost something away, if another rung remains.
+    pub fn shed_best(&mut self) -> Option<Rung> {
+        let (index, _) = self.encoded().next()?;
+        (self.rungs.len() > 1).then(|| self.rungs.remove(index))
+    }
+
+    /// The rungs that are encoded, with their numbers.
+    pub fn encoded(&self) -> impl Iterator<Item = (usize, &Rung)> {
+        self.rungs.iter().enumerate().skip(usize::from(self.copies_best))
     }
 }
 
@@ -121,7 +144,8 @@ pub fn plan(
         width: picture.width,
         height: picture.height,
     });
-    Plan { rungs, frame_rate, frames_per_segment, mismatch }
+    let frames_per_keyframe = frames_per_segment;
+    Plan { rungs, frame_rate, frames_per_segment, frames_per_keyframe, copies_best: false, mismatch }
 }
 
 fn rung(spec: &RungSpec, size: Size, source_rate: FrameRate) -> Rung {

@@ -151,6 +151,7 @@ pub async fn collect(worker: &mut Worker, renditions: usize) -> Result<Ladder, W
             Output::Format { rendition, format } => ladder.tracks[rendition].format = Some(format),
             Output::Frame { rendition, frame } => ladder.tracks[rendition].frames.push(frame),
             Output::Stats(stats) => ladder.stats = stats,
+            Output::Speed { .. } => panic!("nobody asked how fast the machine is"),
             Output::Finished => return Ok(ladder),
         }
     }

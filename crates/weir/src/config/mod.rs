@@ -224,8 +224,10 @@ pub enum OnShutdown {
 /// Encoding.
 #[derive(Debug)]
 pub struct Ladder {
-    /// An x264 preset.
-    pub preset: Preset,
+    /// An x264 preset; `None` where it follows from what the machine holds.
+    pub preset: Option<Preset>,
+    /// Whether the best rung is the encoder's own picture where that is fit for it.
+    pub copy_best: bool,
     /// Seconds an encoder may stay away before its broadcast ends; 5 to 86400.
     pub reconnect_window_s: u32,
     /// MiB of memory one worker may use; 256 to 65536.

@@ -97,6 +97,7 @@ pub struct RawHls {
 #[serde(deny_unknown_fields, default)]
 pub struct RawLadder {
     pub preset: Option<Spanned<String>>,
+    pub copy_best: Option<bool>,
     pub reconnect_window_s: Option<Spanned<i64>>,
     pub memory_max_mb: Option<Spanned<i64>>,
     pub rung: Vec<Spanned<RawRung>>,

@@ -199,7 +199,8 @@ fn hls(check: &mut Check<'_>, raw: &RawHls) -> Hls {
 
 fn ladder(check: &mut Check<'_>, raw: &RawLadder) -> Ladder {
     Ladder {
-        preset: raw.preset.as_ref().and_then(|value| preset(check, value)).unwrap_or(Preset::SUPERFAST),
+        preset: raw.preset.as_ref().map_or(Some(Preset::SUPERFAST), |value| preset(check, value)),
+        copy_best: raw.copy_best.unwrap_or(false),
         reconnect_window_s: check.number_or(
             &raw.reconnect_window_s,
             "reconnect_window_s",
@@ -212,16 +213,12 @@ fn ladder(check: &mut Check<'_>, raw: &RawLadder) -> Ladder {
     }
 }
 
+/// `None` is "auto".
 fn preset(check: &mut Check<'_>, value: &Spanned<String>) -> Option<Preset> {
-    if value.get_ref() == "auto" {
-        check.note(
-            Problem::new("`preset` cannot be \"auto\" yet", value.span(), "comes later").help(
-                "a preset that follows the machine comes later; \"superfast\" holds one 1080p ladder on two cores",
-            ),
-        );
-        return None;
-    }
-    check.word(value, "preset", &Preset::all().map(|preset| (preset.name(), preset)))
+    let mut words: Vec<(&str, Option<Preset>)> =
+        Preset::all().into_iter().map(|preset| (preset.name(), Some(preset))).collect();
+    words.push(("auto", None));
+    check.word(value, "preset", &words).flatten()
 }
 
 /// Two listeners on one port would fail when bound; it is clearer said here, and sooner.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use weir_ladder::{Profile, RungSpec};
+use weir_ladder::{Preset, Profile, RungSpec};
 use weir_packager::Latency;
 
 use super::{Certificate, Channel, Config, HttpTls, KeySource, OnShutdown};
@@ -47,8 +47,11 @@ impl fmt::Display for Config {
         writeln!(f, "hls       {latency}, segments of {segment_ms} ms, window of {window_s} s, {ending}")?;
         writeln!(
             f,
-            "ladder    x264 {}, at most {} MiB a worker; an encoder may be away for {} s",
-            self.ladder.preset, self.ladder.memory_max_mb, self.ladder.reconnect_window_s
+            "ladder    x264 {}{}, at most {} MiB a worker; an encoder may be away for {} s",
+            self.ladder.preset.map_or("as slow as the machine holds", Preset::name),
+            if self.ladder.copy_best { ", the best rung copied where it can be" } else { "" },
+            self.ladder.memory_max_mb,
+            self.ladder.reconnect_window_s
         )?;
         for spec in &self.ladder.rungs {
             writeln!(f, "rung      {}", rung(spec))?;
