@@ -10,7 +10,7 @@ mod weir;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
 
 use crate::report::Report;
@@ -27,6 +27,7 @@ const FLOOR: &str = "floor: decoder and x264 alone";
 const FLOOR_SCALED: &str = "floor with ffmpeg's scalers";
 const FFMPEG: &str = "ffmpeg";
 const WEIR: &str = "weir";
+const COPYING: &str = "weir, best rung copied";
 
 /// One rung as weir makes it by default of 1080p30.
 struct Rung {
@@ -63,8 +64,14 @@ pub async fn run(given: Option<PathBuf>) -> Result<()> {
     floor::prepare(folder).await?;
     describe(&mut report, &clip);
     for round in 1..=ROUNDS {
-        let weir = weir::run(&clip, folder).await?;
+        let weir = weir::run(&clip, folder, false).await?.context("weir copied without having been told to")?;
         add_spent(&mut report, WEIR, &weir.spent, &clip);
+        let copying = weir::run(&clip, folder, true).await?;
+        // The clip made here is fit for it.
+        ensure!(copying.is_some() || given.is_some(), "the best rung was not copied");
+        if let Some(copying) = &copying {
+            add_spent(&mut report, COPYING, &copying.spent, &clip);
+        }
         let ffmpeg = ffmpeg::run(folder).await?;
         add_spent(&mut report, FFMPEG, &ffmpeg.spent, &clip);
         add_floor(&mut report, &floor::run(folder).await?, &clip);
@@ -97,8 +104,11 @@ fn describe(report: &mut Report, clip: &Clip) {
          program encoding each rung from pictures that are scaled already, as fast as they can: scaling, audio, containers \
          and waiting are not in it; its second line adds the scaling as ffmpeg does it."
             .to_owned(),
+        "With its best rung copied (`[ladder] copy_best = true`) weir serves the clip's own 1080p, and encodes 720p and 360p \
+         as above; there is no such row for a clip that is not fit for it."
+            .to_owned(),
         "Peak memory is the sum of each process's own peak (VmHWM); what two processes share counts twice.".to_owned(),
-        "The pictures of the first round, frame by frame beside the clip's own scaled by ffmpeg (bicubic): SSIM and PSNR \
+        "The pictures of the first round, frame by frame beside the clip's own, scaled by ffmpeg (bicubic): SSIM and PSNR \
          of all planes. Bit rates are of the files, boxes included. That x264 ran with the same settings in weir and \
          in ffmpeg is read from what it writes into the stream."
             .to_owned(),
@@ -158,6 +168,9 @@ fn add_aims(report: &mut Report) -> Result<()> {
     let (floor, ffmpeg) = (report.median(FLOOR, CPU)?, report.median(FFMPEG, CPU)?);
     report.aim_at_most("CPU, weir / floor", 1.05, weir / floor);
     report.aim_at_most("CPU, weir / ffmpeg", 1.0, weir / ffmpeg);
+    if let Ok(copying) = report.median(COPYING, CPU) {
+        report.aim_at_most("CPU, weir with its best rung copied / ffmpeg", 0.55, copying / ffmpeg);
+    }
     let (mut ssim_least, mut psnr_least) = (f64::INFINITY, f64::INFINITY);
     for rung in &RUNGS {
         let ahead =

@@ -50,7 +50,8 @@ impl Clip {
         args.extend(arguments(&format!(
             "-map [v] -map 0:a -t {SECONDS} -c:v libx264 -preset veryfast -profile:v high"
         )));
-        args.extend(arguments("-b:v 6000k -maxrate 6000k -bufsize 6000k -g 60 -keyint_min 60 -sc_threshold 0"));
+        // Below the rate of the best rung, so that it may be copied.
+        args.extend(arguments("-b:v 4800k -maxrate 4800k -bufsize 4800k -g 60 -keyint_min 60 -sc_threshold 0"));
         args.extend(arguments("-c:a aac -b:a 128k -f flv"));
         ffmpeg(&args, &path).await?;
         Self::new("A clip made for this (fractal noise that pans and turns, a test card before it, cuts, grain)", path)

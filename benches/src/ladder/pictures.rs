@@ -17,12 +17,12 @@ pub struct Likeness {
     pub psnr: f64,
 }
 
-/// Compares the frames of `file` with those of `clip` scaled to the same size, by their numbers.
+/// Compares the frames of `file` with those of `clip` scaled to the same size.
 pub async fn compare(file: &Path, clip: &Path, rung: &Rung) -> Result<Likeness> {
     check_order(file, clip, rung).await?;
     let source = scaled(rung);
     let filters =
-        format!("[0:v]{BY_NUMBER},split[a][b];[1:v]{source},split[c][d];[a][c]ssim=shortest=1;[b][d]psnr=shortest=1");
+        format!("[0:v]{BY_TIME},split[a][b];[1:v]{source},split[c][d];[a][c]ssim=shortest=1;[b][d]psnr=shortest=1");
     let text = measure(file, clip, &filters).await?;
     Ok(Likeness { ssim: figure(&text, "SSIM ", "All:")?, psnr: figure(&text, "PSNR ", "average:")? })
 }
@@ -32,8 +32,8 @@ async fn check_order(file: &Path, clip: &Path, rung: &Rung) -> Result<()> {
     let source = scaled(rung);
     let mut likeness = Vec::new();
     for other in [CHECKED, CHECKED - 1, CHECKED + 1] {
-        let one = |number: u32| format!("trim=start_frame={number}:end_frame={},{BY_NUMBER}", number + 1);
-        let filters = format!("[0:v]{BY_NUMBER},{}[a];[1:v]{source},{}[b];[a][b]ssim", one(CHECKED), one(other));
+        let one = |number: u32| format!("trim=start_frame={number}:end_frame={},{BY_TIME}", number + 1);
+        let filters = format!("[0:v]{BY_TIME},{}[a];[1:v]{source},{}[b];[a][b]ssim", one(CHECKED), one(other));
         likeness.push(figure(&measure(file, clip, &filters).await?, "SSIM ", "All:")?);
     }
     let best = likeness.iter().all(|&other| likeness[0] >= other);
@@ -43,10 +43,11 @@ async fn check_order(file: &Path, clip: &Path, rung: &Rung) -> Result<()> {
 
 /// Late enough for what goes wrong at the start to be seen.
 const CHECKED: u32 = 30;
-const BY_NUMBER: &str = "settb=1/30,setpts=N";
+/// Frames meet by their times: whole frames since the first one, whatever a container rounds them to.
+const BY_TIME: &str = "settb=1/30,setpts=PTS-STARTPTS";
 
 fn scaled(rung: &Rung) -> String {
-    format!("scale={}:{}:flags=bicubic,{BY_NUMBER}", rung.width, rung.height)
+    format!("scale={}:{}:flags=bicubic,{BY_TIME}", rung.width, rung.height)
 }
 
 /// What the filters of ffmpeg say at their end.

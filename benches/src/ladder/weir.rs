@@ -14,10 +14,15 @@ use super::{Ladder, PRESET, RUNGS, fresh};
 /// From the end of a clip to ENDLIST: the reconnect window and the draining.
 const ENDED_WITHIN: Duration = Duration::from_secs(30);
 
-/// From the first byte of the clip to the last segment.
-pub async fn run(clip: &Clip, folder: &Path) -> Result<Ladder> {
-    let out = fresh(folder, "weir")?;
-    let config = Config { preset: PRESET, reconnect_window_s: 5, ..Config::full_ladder("1080p") };
+/// In the log of a daemon that copies.
+const COPIES: &str = "the encoder's own picture is the best rendition";
+
+/// From the first byte of the clip to the last segment; with `copy_best`, the best rung is the clip's own picture.
+///
+/// `None` when a clip was to be copied that is not fit for it.
+pub async fn run(clip: &Clip, folder: &Path, copy_best: bool) -> Result<Option<Ladder>> {
+    let out = fresh(folder, if copy_best { "weir-copying" } else { "weir" })?;
+    let config = Config { preset: PRESET, reconnect_window_s: 5, copy_best, ..Config::full_ladder("1080p") };
     let daemon = Daemon::start(config).await?;
     let (before, begun) = (proc::cpu_of_tree(daemon.pid()), Instant::now());
     let mut encoder = push_clip(&clip.path, &[], &daemon.publish_url())?;
@@ -41,8 +46,9 @@ pub async fn run(clip: &Clip, folder: &Path) -> Result<Ladder> {
         ensure!(epochs.len() == 1, "{} has {} epochs", download.path, epochs.len());
         files.push(epochs.into_iter().next().context("no epoch")?);
     }
+    let copied = daemon.log().text().contains(COPIES);
     daemon.stop().await?;
-    Ok(Ladder { spent: Spent { cpu, peak: peaks.sum(), took }, files })
+    Ok((copied == copy_best).then_some(Ladder { spent: Spent { cpu, peak: peaks.sum(), took }, files }))
 }
 
 /// A contender that skipped work has not won: three renditions with every frame, one of audio.
