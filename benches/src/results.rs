@@ -11,7 +11,7 @@ const OURS: &str = "weir";
 /// The whole page: the machine of the latest comparison, then all of them in the order given.
 pub fn render(reports: &[Report]) -> String {
     let mut page = String::from(
-        "# What was measured\n\nWritten by `make bench`; the raw numbers are in `raw/`. Every comparison was run in turns (A, B, A, B, ...), each line has\n\
+        "# What was measured\n\nWritten by `make bench`; the raw numbers are in `raw/`. Contenders were run in turns (A, B, A, B, ...), each line has\n\
          the median of its rounds and how far they spread. Ratios are of medians.\n",
     );
     let latest = reports.iter().map(|report| &report.setting).max_by(|a, b| a.date.cmp(&b.date));
