@@ -11,11 +11,14 @@ CONFIG ?= config/weir.toml
 PLAYERS := tests/players
 PLAYERS_SOURCES := $(wildcard $(PLAYERS)/*.html $(PLAYERS)/*.js $(PLAYERS)/src/*) $(WEB)/src/bars.ts
 
-.PHONY: help setup run demo build web players test check contract bench latency waiters srt
+BENCH := cargo run --release --locked -p weir-benches --
+
+.PHONY: help setup run demo build web players test check contract
+.PHONY: bench bench-ladder bench-ingest bench-origin bench-latency bench-waiters bench-srt bench-setup
 .DEFAULT_GOAL := help
 
 help: ## Say what there is
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
 
 setup: ## Install what weir needs (apt); quick when nothing is missing
 	@scripts/setup
@@ -71,19 +74,27 @@ contract: web ## Hold the API to its own description, with schemathesis
 	cargo build --locked -p weir
 	@WEIR=$(TARGET)/debug/weir scripts/contract
 
-bench: build ## Measure the ladder against ffmpeg (takes minutes; wants an idle machine)
-	@scripts/setup --demo
-	cargo run --release --locked -p weir-benches -- ladder $(CLIP)
+bench: build players bench-setup ## Measure everything beside its peers, into benches/RESULTS.md (25 minutes; wants an idle machine)
+	$(BENCH) all
 
-latency: build players ## Measure from capture to screen with hls.js, Shaka and video.js (wants an idle machine)
-	@scripts/setup --test
-	cargo run --release --locked -p weir-benches -- latency $(SECONDS_EACH)
+bench-ladder: build bench-setup ## CPU, memory and pictures of the ladder beside ffmpeg's, of CLIP=... if given
+	$(BENCH) ladder $(CLIP)
 
-waiters: build ## Measure thousands of requests that wait for the next part
-	@scripts/setup --demo
-	cargo run --release --locked -p weir-benches -- waiters
+bench-ingest: build bench-setup ## CPU and memory of many encoders beside nginx-rtmp and libsrt
+	$(BENCH) ingest
 
-srt: ## Measure SRT on bad links and with many callers, beside libsrt (takes a quarter of an hour)
-	@scripts/setup --test
-	cargo run --release --locked -p weir-benches -- srt-losses
-	cargo run --release --locked -p weir-benches -- srt-load
+bench-origin: build bench-setup ## Playlists and segments beside nginx
+	$(BENCH) origin
+
+bench-latency: build players bench-setup ## From capture to screen with hls.js, Shaka and video.js
+	$(BENCH) latency $(SECONDS_EACH)
+
+bench-waiters: build bench-setup ## Thousands of requests that wait for the next part
+	$(BENCH) waiters
+
+bench-srt: bench-setup ## SRT on bad links and with many callers, beside libsrt (a quarter of an hour)
+	$(BENCH) srt-losses
+	$(BENCH) srt-load
+
+bench-setup:
+	@scripts/setup --bench

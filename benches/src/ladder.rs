@@ -1,159 +1,196 @@
-//! The 1080p ladder: CPU time of the daemon with its worker, beside that of ffmpeg making the same renditions,
-//! both fed in real time with the same clip, in turns.
+//! The 1080p ladder: what weir spends on it beside ffmpeg making the same renditions, both fed in real time with the same
+//! clip, and beside the floor of decoding and encoding alone. And what the pictures are like.
+
+mod clip;
+mod ffmpeg;
+mod floor;
+mod pictures;
+mod spent;
+mod weir;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
-use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+use anyhow::{Result, ensure};
 use tempfile::TempDir;
-use weir_testkit::{Config, Daemon, Download, Probe, Source, proc, push_clip, run_tool};
 
-use crate::table::{Row, render};
+use crate::report::Report;
+use clip::Clip;
+use pictures::Settings;
+use spent::Spent;
 
 const ROUNDS: usize = 3;
 const PRESET: &str = "superfast";
-/// Length of a clip made here.
-const SECONDS: u32 = 20;
-/// From the end of a clip to ENDLIST: the reconnect window and the draining.
-const ENDED_WITHIN: Duration = Duration::from_secs(30);
-/// Where the table goes, below the folder the bench was started in.
-const REPORT: &str = "target/bench-ladder.md";
 
-/// Runs the comparison with `clip`, or with one made for it.
-pub async fn run(clip: Option<PathBuf>) -> Result<()> {
+const CPU: &str = "CPU";
+const CPU_UNIT: &str = "s per stream s";
+const FLOOR: &str = "floor: decoder and x264 alone";
+const FLOOR_SCALED: &str = "floor with ffmpeg's scalers";
+const FFMPEG: &str = "ffmpeg";
+const WEIR: &str = "weir";
+
+/// One rung as weir makes it by default of 1080p30.
+struct Rung {
+    name: &'static str,
+    width: u32,
+    height: u32,
+    kbps: u32,
+    profile: &'static str,
+}
+
+const RUNGS: [Rung; 3] = [
+    Rung { name: "1080p", width: 1920, height: 1080, kbps: 5000, profile: "high" },
+    Rung { name: "720p", width: 1280, height: 720, kbps: 3000, profile: "high" },
+    Rung { name: "360p", width: 640, height: 360, kbps: 800, profile: "main" },
+];
+
+/// What one contender did in one round.
+struct Ladder {
+    spent: Spent,
+    /// The renditions of video, in the order of [`RUNGS`].
+    files: Vec<PathBuf>,
+}
+
+/// Runs the comparison with `given`, or with a clip made for it.
+pub async fn run(given: Option<PathBuf>) -> Result<()> {
+    let mut report = Report::new("ladder", "Ladder: 1080p30 to 1080p, 720p and 360p")?;
     let folder = TempDir::new()?;
-    let flv = folder.path().join("clip.flv");
-    match &clip {
-        // Once into the container of RTMP, so that no contender pays for that.
-        Some(clip) => remux(clip, &flv).await?,
-        None => make_clip(&flv).await?,
-    }
-    let frames = Probe::video(&flv).await?.frames();
-    let stream = duration(&flv).await?;
-    let name = clip.as_deref().and_then(Path::file_name).map_or("testsrc2".into(), |name| name.to_string_lossy());
-    println!(
-        "{name}: {frames} frames, {:.2} s; {ROUNDS} rounds of each, in turns, preset {PRESET}",
-        stream.as_secs_f64()
-    );
-
-    let row = |name| Row { name, millis: Vec::new() };
-    let mut rows = [row("weir"), row("ffmpeg in real time"), row("ffmpeg at full speed")];
+    let folder = folder.path();
+    let clip = match &given {
+        Some(path) => Clip::take(path, folder).await?,
+        None => Clip::make(folder).await?,
+    };
+    println!("{}: {} frames, {:.2} s; {ROUNDS} rounds of each, in turns", clip.name, clip.frames, clip.seconds);
+    floor::prepare(folder).await?;
+    describe(&mut report, &clip);
     for round in 1..=ROUNDS {
-        rows[0].add(by_weir(&flv, frames).await?, stream);
-        rows[1].add(by_ffmpeg(&flv, true, folder.path())?, stream);
-        rows[2].add(by_ffmpeg(&flv, false, folder.path())?, stream);
-        let figures: Vec<_> = rows.iter().filter_map(|row| row.millis.last()).collect();
-        println!("round {round}: {figures:?} ms of CPU per second of stream");
+        let weir = weir::run(&clip, folder).await?;
+        add_spent(&mut report, WEIR, &weir.spent, &clip);
+        let ffmpeg = ffmpeg::run(folder).await?;
+        add_spent(&mut report, FFMPEG, &ffmpeg.spent, &clip);
+        add_floor(&mut report, &floor::run(folder).await?, &clip);
+        if round == 1 {
+            same_settings(&weir.files, &ffmpeg.files)?;
+            add_pictures(&mut report, WEIR, &weir.files, &clip).await?;
+            add_pictures(&mut report, FFMPEG, &ffmpeg.files, &clip).await?;
+        }
+        println!("round {round} of {ROUNDS} is done");
     }
-    let table = render(&rows);
-    println!("\n{table}");
-    if let Some(parent) = Path::new(REPORT).parent() {
-        std::fs::create_dir_all(parent)?;
+    add_aims(&mut report)?;
+    report.save()
+}
+
+fn describe(report: &mut Report, clip: &Clip) {
+    report.commands.push("make bench-ladder    # CLIP=... for a clip of your own".to_owned());
+    report.commands.push(format!("# ffmpeg's ladder:\n{}", ffmpeg::command_line()));
+    report
+        .commands
+        .push(format!("# The floor, for each rung and for the decoder:\n{}", floor::command_lines().join("\n")));
+    report.notes = vec![
+        format!(
+            "Preset {PRESET}, one x264 thread for each rung, no B-frames, no look-ahead, keyframes every two seconds. \
+             {}, {} frames in {:.2} s.",
+            clip.name, clip.frames, clip.seconds
+        ),
+        "weir is the daemon with its worker, from the first byte over RTMP to ENDLIST: ingest, decoder, scalers, encoders, \
+         packager, journal and the requests that watch its playlists. ffmpeg reads the clip in real time from a file and \
+         writes CMAF segments and playlists to a disk. The floor is one thread decoding the clip to nothing and the x264 \
+         program encoding each rung from pictures that are scaled already, as fast as they can: scaling, audio, containers \
+         and waiting are not in it; its second line adds the scaling as ffmpeg does it."
+            .to_owned(),
+        "Peak memory is the sum of each process's own peak (VmHWM); what two processes share counts twice.".to_owned(),
+        "The pictures of the first round, frame by frame beside the clip's own scaled by ffmpeg (bicubic): SSIM and PSNR \
+         of all planes. Bit rates are of the files, boxes included. That x264 ran with the same settings in weir and \
+         in ffmpeg is read from what it writes into the stream."
+            .to_owned(),
+    ];
+}
+
+fn add_spent(report: &mut Report, contender: &str, spent: &Spent, clip: &Clip) {
+    report.add(contender, CPU, CPU_UNIT, spent.cpu.as_secs_f64() / clip.seconds);
+    report.add(contender, "peak memory", "MiB", spent.peak as f64 / f64::from(1 << 20));
+    if contender == FFMPEG {
+        report.add(contender, "time it took", "s per stream s", spent.took.as_secs_f64() / clip.seconds);
     }
-    std::fs::write(REPORT, format!("1080p ladder, preset {PRESET}, {name}, {frames} frames\n\n{table}"))?;
-    println!("written to {REPORT}");
+}
+
+fn add_floor(report: &mut Report, floor: &floor::Floor, clip: &Clip) {
+    let share = |spent: &Spent| spent.cpu.as_secs_f64() / clip.seconds;
+    let encoders: f64 = floor.encoders.iter().map(share).sum();
+    report.add(FLOOR, CPU, CPU_UNIT, share(&floor.decoder) + encoders);
+    report.add(FLOOR_SCALED, CPU, CPU_UNIT, share(&floor.decoder_and_scalers) + encoders);
+    report.add("decoder", "CPU of the floor's parts", CPU_UNIT, share(&floor.decoder));
+    for (rung, spent) in RUNGS.iter().zip(&floor.encoders) {
+        report.add(&format!("x264 {}", rung.name), "CPU of the floor's parts", CPU_UNIT, share(spent));
+    }
+}
+
+async fn add_pictures(report: &mut Report, contender: &str, files: &[PathBuf], clip: &Clip) -> Result<()> {
+    for (rung, file) in RUNGS.iter().zip(files) {
+        let likeness = pictures::compare(file, &clip.path, rung).await?;
+        report.add(contender, &ssim(rung), "", likeness.ssim);
+        report.add(contender, &psnr(rung), "dB", likeness.psnr);
+        let bits = std::fs::metadata(file)?.len() as f64 * 8.0;
+        report.add(contender, &format!("bit rate {}", rung.name), "kbit/s", bits / 1000.0 / clip.seconds);
+    }
     Ok(())
 }
 
-async fn make_clip(flv: &Path) -> Result<()> {
-    let seconds = Some(SECONDS);
-    let source = Source { width: 1920, height: 1080, gop: 60, kbps: 5000, seconds, ..Source::default() };
-    source.write_clip(flv).await
+fn ssim(rung: &Rung) -> String {
+    format!("SSIM {}", rung.name)
 }
 
-async fn remux(clip: &Path, flv: &Path) -> Result<()> {
-    let (from, to) = (clip.to_str().context("a path that is not UTF-8")?, flv.to_str().context("a path")?);
-    let args =
-        ["-v", "error", "-nostdin", "-i", from, "-map", "0:v:0", "-map", "0:a:0?", "-c", "copy", "-f", "flv", to];
-    run_tool("ffmpeg", &args, Duration::from_secs(120)).await.map(drop)
+fn psnr(rung: &Rung) -> String {
+    format!("PSNR {}", rung.name)
 }
 
-async fn duration(flv: &Path) -> Result<Duration> {
-    let name = flv.to_str().context("a path that is not UTF-8")?;
-    let args = ["-v", "error", "-show_entries", "format=duration", "-of", "csv=p=0", name];
-    let output = run_tool("ffprobe", &args, Duration::from_secs(60)).await?;
-    let seconds: f64 = String::from_utf8(output)?.trim().parse()?;
-    Ok(Duration::from_secs_f64(seconds))
-}
-
-/// CPU time of the daemon and its worker from the first byte of the clip to the last segment.
-async fn by_weir(flv: &Path, frames: usize) -> Result<Duration> {
-    let config = Config { preset: PRESET, reconnect_window_s: 5, ..Config::full_ladder("1080p") };
-    let daemon = Daemon::start(config).await?;
-    let before = proc::cpu_of_tree(daemon.pid());
-    push_clip(flv, &[], &daemon.publish_url())?.succeed(Duration::from_secs(600)).await?;
-    let hls = daemon.hls();
-    hls.wait_playable(ENDED_WITHIN).await?;
-    for path in hls.renditions().await? {
-        hls.wait_playlist(&path, "it has ended", ENDED_WITHIN, |playlist| playlist.ended).await?;
-    }
-    let spent = proc::cpu_of_tree(daemon.pid()) - before;
-    let downloads = hls.download_ended(ENDED_WITHIN).await?;
-    check_work(&downloads, frames)?;
-    daemon.stop().await?;
-    Ok(spent)
-}
-
-/// A contender that skipped work has not won: three renditions with every frame, one of audio.
-fn check_work(downloads: &[Download], frames: usize) -> Result<()> {
-    ensure!(downloads.len() == 4, "{} renditions, wanted three of video and one of audio", downloads.len());
-    for download in downloads.iter().take(3) {
-        let mut made = 0;
-        for piece in &download.segments {
-            made += weir_testkit::cmaf::samples(&piece.body)?.len();
-        }
-        // More are well: holes in a clip are filled.
-        ensure!(made + 1 >= frames, "{}: {made} frames of {frames}", download.path);
+/// Other settings would be another comparison.
+fn same_settings(ours: &[PathBuf], theirs: &[PathBuf]) -> Result<()> {
+    for ((ours, theirs), rung) in ours.iter().zip(theirs).zip(&RUNGS) {
+        let (ours, theirs) = (Settings::read(ours)?, Settings::read(theirs)?);
+        let differences = ours.differences(&theirs);
+        ensure!(differences.is_empty(), "{}: x264 was set differently: {}", rung.name, differences.join(", "));
     }
     Ok(())
 }
 
-/// CPU time of ffmpeg from its start to its end: one decode, the same scaler in cascade, the same encoders, CMAF
-/// segments and playlists on disk.
-fn by_ffmpeg(flv: &Path, real_time: bool, folder: &Path) -> Result<Duration> {
-    let out = folder.join("ffmpeg");
-    std::fs::create_dir_all(&out)?;
-    let mut command = Command::new("ffmpeg");
-    command.args(["-hide_banner", "-nostdin", "-nostats", "-v", "error", "-y"]);
-    command.args(real_time.then_some("-re")).arg("-i").arg(flv).current_dir(&out);
-    command.args(["-filter_complex", FILTERS]);
-    for (index, kbps, profile) in [(0, 5000, "high"), (1, 3000, "high"), (2, 800, "main")] {
-        let rate = format!("{kbps}k");
-        command.args(["-map", &format!("[v{index}]")]).args([format!("-profile:v:{index}"), profile.to_owned()]);
-        for option in ["b", "maxrate", "bufsize"] {
-            command.args([format!("-{option}:v:{index}"), rate.clone()]);
-        }
+fn add_aims(report: &mut Report) -> Result<()> {
+    let weir = report.median(WEIR, CPU)?;
+    let (floor, ffmpeg) = (report.median(FLOOR, CPU)?, report.median(FFMPEG, CPU)?);
+    report.aim_at_most("CPU, weir / floor", 1.05, weir / floor);
+    report.aim_at_most("CPU, weir / ffmpeg", 1.0, weir / ffmpeg);
+    let (mut ssim_least, mut psnr_least) = (f64::INFINITY, f64::INFINITY);
+    for rung in &RUNGS {
+        let ahead =
+            |metric: String| Ok::<_, anyhow::Error>(report.median(WEIR, &metric)? - report.median(FFMPEG, &metric)?);
+        ssim_least = ssim_least.min(ahead(ssim(rung))?);
+        psnr_least = psnr_least.min(ahead(psnr(rung))?);
     }
-    command.args(["-map", "0:a:0", "-c:a", "copy"]);
-    command.args([
-        "-c:v",
-        "libx264",
-        "-preset",
-        PRESET,
-        "-bf",
-        "0",
-        "-g",
-        "60",
-        "-keyint_min",
-        "60",
-        "-sc_threshold",
-        "0",
-    ]);
-    command.args("-f hls -hls_time 2 -hls_list_size 30 -hls_segment_type fmp4 -master_pl_name index.m3u8".split(' '));
-    command.args(["-hls_flags", "delete_segments+independent_segments"]);
-    command.args(["-var_stream_map", "v:0,agroup:a v:1,agroup:a v:2,agroup:a a:0,agroup:a", "-hls_segment_filename"]);
-    command.args(["v%v-%d.m4s", "v%v.m3u8"]).stdin(Stdio::null()).stdout(Stdio::null());
-    let mut child = command.spawn().context("cannot start ffmpeg")?;
-    // Its figures can be read between its end and the moment it is waited for.
-    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).context("not a pid")?;
-    waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT)?;
-    let spent = proc::cpu(child.id())?;
-    let status = child.wait()?;
-    ensure!(status.success(), "ffmpeg ended with {status}");
-    Ok(spent)
+    report.aim_at_least("SSIM, weir - ffmpeg, worst rung", -0.002, ssim_least);
+    report.aim_at_least("PSNR, weir - ffmpeg, worst rung, dB", -0.1, psnr_least);
+    Ok(())
 }
 
-const FILTERS: &str =
-    "[0:v]split[v0][a];[a]scale=1280:720:flags=bilinear,split[v1][b];[b]scale=640:360:flags=bilinear[v2]";
+/// Programs are run in the folder of all files, with names relative to it, so that what was run can be shown.
+const CLIP: &str = "clip.flv";
+
+/// Splits a text at its blanks: no argument here has one.
+fn arguments(text: &str) -> Vec<String> {
+    text.split_whitespace().map(str::to_owned).collect()
+}
+
+/// A command line for a shell.
+fn shell(program: &str, args: &[String]) -> String {
+    let plain = |arg: &str| arg.chars().all(|c| c.is_ascii_alphanumeric() || "-_.,:/=%+@".contains(c));
+    let quoted = args.iter().map(|arg| if plain(arg) { arg.clone() } else { format!("'{arg}'") });
+    [program.to_owned()].into_iter().chain(quoted).collect::<Vec<_>>().join(" ")
+}
+
+/// Below `folder`, made when it is not there yet, without what an earlier round left.
+fn fresh(folder: &Path, name: &str) -> Result<PathBuf> {
+    let path = folder.join(name);
+    if path.exists() {
+        std::fs::remove_dir_all(&path)?;
+    }
+    std::fs::create_dir_all(&path)?;
+    Ok(path)
+}

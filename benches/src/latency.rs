@@ -1,70 +1,75 @@
 //! From capture to screen: a 1080p source with the clock in its picture, the whole ladder, and each engine in turn.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use weir_testkit::{
     Browser, Config, Daemon, ENGINES, PlayerPages, PlayerState, Source, low_latency_requests, player_state,
     restart_counts,
 };
 
+use crate::report::Report;
+
 const PRESET: &str = "ultrafast";
+const LATENCY: &str = "latency, median of a start";
 const PLAYABLE_WITHIN: Duration = Duration::from_secs(30);
 const PLAYS_WITHIN: Duration = Duration::from_secs(60);
 /// What a player does while it finds its place is not counted.
 const SETTLES: Duration = Duration::from_secs(10);
 
-/// Times that each engine starts anew: where it begins depends on the moment at which it finds the playlist.
-const STARTS: usize = 5;
 /// A browser that has just been opened is busy with itself; viewers have theirs open already.
 const OPENS: Duration = Duration::from_secs(3);
 
-struct Row {
-    engine: &'static str,
-    starts: Vec<PlayerState>,
-    blocking: usize,
-    parts: usize,
-}
-
-/// Plays for `seconds` after each start of each engine.
-pub async fn run(seconds: u64) -> Result<()> {
+/// Starts each engine `starts` times, because where it begins depends on the moment at which it finds the playlist, and
+/// plays for `seconds` after each start.
+pub async fn run(starts: usize, seconds: u64) -> Result<()> {
+    let mut report = Report::new("latency", "Latency: from capture to screen, 1080p30 with the whole ladder")?;
+    describe(&mut report, starts, seconds);
     let config = Config { preset: PRESET, log_level: "debug", ..Config::full_ladder("1080p") };
     let daemon = Daemon::start(config).await?;
     let source = Source { width: 1920, height: 1080, gop: 60, kbps: 5000, clock: true, ..Source::default() };
     let _encoder = source.push(&daemon.publish_url())?;
     daemon.hls().wait_playable(PLAYABLE_WITHIN).await?;
     let pages = PlayerPages::serve().await?;
-    let mut rows = Vec::new();
     for engine in ENGINES {
         let before = low_latency_requests(&daemon.log().text())?;
-        let starts = play(&pages, engine, &daemon.hls().url(), seconds).await?;
+        play(&mut report, &pages, engine, &daemon.hls().url(), starts, seconds).await?;
         let after = low_latency_requests(&daemon.log().text())?;
-        rows.push(Row { engine, starts, blocking: after.0 - before.0, parts: after.1 - before.1 });
+        report.add(engine, "blocking reloads in all", "", (after.0 - before.0) as f64);
+        report.add(engine, "requests of parts in all", "", (after.1 - before.1) as f64);
     }
-    println!(
-        "\n1080p30 with the ladder at {PRESET}, {STARTS} starts of {seconds} s each after {} s\n\n{}",
-        SETTLES.as_secs(),
-        table(&rows)
-    );
     let metrics = daemon.http().fetch("/metrics").await?;
-    for (name, label) in [
-        ("weir_stage_seconds", "stage=\"encoded\""),
-        ("weir_stage_seconds", "stage=\"closed\""),
-        ("weir_http_first_byte_seconds", "kind=\"playlist\""),
-        ("weir_http_first_byte_seconds", "kind=\"media\""),
-    ] {
-        let bounds = [0.5, 0.99].map(|share| bound(metrics.text().unwrap_or_default(), name, label, share));
-        println!("{name}{{{label}}}: half below {:?} s, 99 % below {:?} s", bounds[0], bounds[1]);
-    }
-    daemon.stop().await.map(drop)
+    add_stages(&mut report, metrics.text()?)?;
+    daemon.stop().await?;
+    report.save()
 }
 
-/// Starts an engine [`STARTS`] times, and lets it play for `seconds` each time.
-async fn play(pages: &PlayerPages, engine: &str, url: &str, seconds: u64) -> Result<Vec<PlayerState>> {
+fn describe(report: &mut Report, starts: usize, seconds: u64) {
+    report.commands.push("make bench-latency    # SECONDS_EACH=... for another time after each start".to_owned());
+    report.notes = vec![
+        format!(
+            "A source with the clock in its picture is encoded at 1080p30 and pushed over RTMP on the same machine; the ladder's \
+             preset is {PRESET}. Each engine plays in Chromium, starts {starts} times, and is watched for {seconds} s after the \
+             first {} s of each start; the page reads the clock from what it shows. A value is one start. The source, weir \
+             and Chromium, which decodes and draws without a GPU, share the cores.",
+            SETTLES.as_secs()
+        ),
+        "The steps within weir are the least bounds of its histograms (`/metrics`) below which half and 99 of 100 values lie."
+            .to_owned(),
+    ];
+}
+
+/// Starts an engine some times, and lets it play for `seconds` each time.
+async fn play(
+    report: &mut Report,
+    pages: &PlayerPages,
+    engine: &str,
+    url: &str,
+    starts: usize,
+    seconds: u64,
+) -> Result<()> {
     let browser = Browser::open().await?;
-    let mut starts = Vec::new();
-    for _ in 0..STARTS {
+    for _ in 0..starts {
         browser.goto("about:blank").await?;
         tokio::time::sleep(OPENS).await;
         pages.play(&browser, engine, url, PLAYS_WITHIN).await?;
@@ -73,41 +78,41 @@ async fn play(pages: &PlayerPages, engine: &str, url: &str, seconds: u64) -> Res
         tokio::time::sleep(Duration::from_secs(seconds)).await;
         let state = player_state(&browser).await?;
         println!("{engine}: {state:?}");
-        starts.push(state);
+        add_start(report, engine, &state)?;
     }
-    browser.close().await?;
-    Ok(starts)
+    browser.close().await
 }
 
-fn table(rows: &[Row]) -> String {
-    let mut text = String::from(
-        "| engine | median s | of the starts, from - to | worst 95 % s | stalls | stalled s | fatal | dropped frames \
-         | blocking reloads | parts |\n|---|---|---|---|---|---|---|---|---|---|\n",
-    );
-    for Row { engine, starts, blocking, parts } in rows {
-        let mut medians: Vec<f64> = starts.iter().filter_map(|start| start.median_ms).collect();
-        medians.sort_by(f64::total_cmp);
-        let worst = starts.iter().filter_map(|start| start.p95_ms).max_by(f64::total_cmp);
-        let sum = |count: fn(&PlayerState) -> u64| starts.iter().map(count).sum::<u64>();
-        // Writing to a String cannot fail.
-        let _ = writeln!(
-            text,
-            "| {engine} | {} | {} - {} | {} | {} | {:.1} | {} | {} | {blocking} | {parts} |",
-            seconds(medians.get(medians.len() / 2)),
-            seconds(medians.first()),
-            seconds(medians.last()),
-            seconds(worst.as_ref()),
-            sum(|start| start.stalls),
-            starts.iter().map(|start| start.stalled_ms).sum::<f64>() / 1000.0,
-            sum(|start| start.fatal),
-            sum(|start| start.dropped),
-        );
-    }
-    text
+fn add_start(report: &mut Report, engine: &str, state: &PlayerState) -> Result<()> {
+    let seconds =
+        |ms: Option<f64>| Ok::<_, anyhow::Error>(ms.with_context(|| format!("{engine} showed no clock"))? / 1000.0);
+    report.add(engine, LATENCY, "s", seconds(state.median_ms)?);
+    report.add(engine, "latency, 95 of 100 frames within", "s", seconds(state.p95_ms)?);
+    report.add(engine, "stalls", "", state.stalls as f64);
+    report.add(engine, "stalled", "s", state.stalled_ms / 1000.0);
+    report.add(engine, "frames dropped by the browser", "", state.dropped as f64);
+    report.add(engine, "fatal errors", "", state.fatal as f64);
+    Ok(())
 }
 
-fn seconds(ms: Option<&f64>) -> String {
-    ms.map_or("-".to_owned(), |ms| format!("{:.2}", ms / 1000.0))
+fn add_stages(report: &mut Report, metrics: &str) -> Result<()> {
+    for (step, name, label) in [
+        ("arrival to encoded", "weir_stage_seconds", "stage=\"encoded\""),
+        ("arrival to a closed part", "weir_stage_seconds", "stage=\"closed\""),
+        ("a closed part to its playlist's first byte", "weir_http_first_byte_seconds", "kind=\"playlist\""),
+        ("a closed part to its own first byte", "weir_http_first_byte_seconds", "kind=\"media\""),
+    ] {
+        for (words, share) in [("half within", 0.5), ("99 of 100 within", 0.99)] {
+            let bound = bound(metrics, name, label, share).with_context(|| format!("no {name}{{{label}}}"))?;
+            let metric = format!("steps within weir, {words}");
+            if bound.is_finite() {
+                report.add(step, &metric, "s", bound);
+            } else {
+                report.notes.push(format!("{step}, {words}: longer than the histogram's last bound."));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The least bucket bound of a histogram below which `share` of the values lie.

@@ -1,12 +1,15 @@
-//! Measurements of whole processes, run by hand: `cargo run --release -p weir-benches -- ladder [clip]`,
-//! `-- latency [seconds]`, `-- waiters [streams]`, `-- srt-losses [seeds]` and `-- srt-load [callers]`.
+//! Measurements of whole processes: `cargo run --release -p weir-benches -- all`, or one of them by its name.
 //!
-//! The daemon must have been built with the same profile before.
+//! The daemon must have been built with the same profile before. What comes out is in `RESULTS.md`.
 
+mod ingest;
 mod ladder;
 mod latency;
+mod machine;
+mod origin;
+mod report;
+mod results;
 mod srt;
-mod table;
 mod waiters;
 
 use std::path::PathBuf;
@@ -15,21 +18,44 @@ use anyhow::{Context, Result, bail};
 
 /// How long many SRT callers are watched.
 const SRT_LOAD_SECONDS: u64 = 60;
+/// How often each player is started and how long it is watched then: alone, and as one comparison of many.
+const LATENCY: (usize, u64) = (5, 60);
+const LATENCY_SHORT: (usize, u64) = (3, 15);
+const USAGE: &str = "usage: weir-benches all | ladder [CLIP] | ingest | origin | latency [SECONDS] | waiters [STREAMS] \
+                     | srt-losses [SEEDS] | srt-load [CALLERS]";
 
 #[tokio::main]
 async fn main() -> Result<()> {
     let mut args = std::env::args().skip(1);
     match (args.next().as_deref(), args.next(), args.next()) {
-        (Some("ladder") | None, clip, None) => ladder::run(clip.map(PathBuf::from)).await,
-        (Some("latency"), seconds, None) => latency::run(number(seconds, 60)?).await,
+        (Some("all"), None, None) => all().await,
+        (Some("ladder"), clip, None) => ladder::run(clip.map(PathBuf::from)).await,
+        (Some("ingest"), None, None) => ingest::run().await,
+        (Some("origin"), None, None) => origin::run().await,
+        (Some("latency"), seconds, None) => latency::run(LATENCY.0, number(seconds, LATENCY.1)?).await,
         (Some("waiters"), streams, None) => waiters::run(number(streams, 5000)? as usize).await,
         (Some("srt-losses"), seeds, None) => srt::losses(number(seeds, 5)?, 20).await,
         (Some("srt-load"), callers, None) => srt::load(number(callers, 50)? as usize, SRT_LOAD_SECONDS).await,
         (Some("srt-sink"), latency, None) => srt::sink(number(latency, 120)?).await,
-        _ => bail!(
-            "usage: weir-benches [ladder [CLIP] | latency [SECONDS] | waiters [STREAMS] | srt-losses [SEEDS] | srt-load [CALLERS]]"
-        ),
+        _ => bail!(USAGE),
     }
+}
+
+/// Everything that has a place in `RESULTS.md`, one after the other. One that fails does not keep the others from it.
+async fn all() -> Result<()> {
+    let mut failed = Vec::new();
+    for (name, outcome) in [
+        ("ladder", ladder::run(None).await),
+        ("ingest", ingest::run().await),
+        ("origin", origin::run().await),
+        ("latency", latency::run(LATENCY_SHORT.0, LATENCY_SHORT.1).await),
+    ] {
+        if let Err(error) = outcome {
+            eprintln!("{name}: {error:#}");
+            failed.push(name);
+        }
+    }
+    if failed.is_empty() { Ok(()) } else { bail!("not measured: {}", failed.join(", ")) }
 }
 
 fn number(argument: Option<String>, default: u64) -> Result<u64> {
