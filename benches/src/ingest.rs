@@ -33,7 +33,8 @@ const FULL: f64 = 0.95;
 const LATE_MAX_MS: f64 = 500.0;
 /// From the begin of a load until it is even.
 const EVEN_AFTER: Duration = Duration::from_secs(2);
-const START_WITHIN: Duration = Duration::from_secs(20);
+/// Hundreds of publishers shake hands one after another.
+const START_WITHIN: Duration = Duration::from_secs(60);
 
 const WEIR: &str = "weir";
 const NGINX: &str = "nginx-rtmp";

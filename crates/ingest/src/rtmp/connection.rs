@@ -22,8 +22,8 @@ use crate::publication::Asking;
 use crate::shutdown::stopped;
 use crate::{CloseReason, Encoder, EndReason, IngestEvent, Protocol, PublishRequest, StreamKey, telemetry};
 
-/// Bytes asked of the socket at once: most frames of 6 Mbps come whole, and it is small beside 100 connections.
-const READ_BYTES: usize = 32 << 10;
+/// Bytes asked of the socket at once: some milliseconds of a fast stream, and small beside 100 connections.
+const READ_BYTES: usize = 16 << 10;
 /// How long a peer may take to read our last words and close. ffmpeg and librtmp need under 0.3 s.
 const LINGER: Duration = Duration::from_secs(1);
 
