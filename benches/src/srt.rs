@@ -6,7 +6,7 @@ mod receiver;
 mod sender;
 mod sink;
 
-pub use load::run as load;
+pub use load::{libsrt, run as load, weir};
 pub use losses::run as losses;
 pub use sink::run as sink;
 

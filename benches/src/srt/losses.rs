@@ -113,7 +113,7 @@ async fn by_libsrt(cell: Cell, packets: u64) -> Result<u64> {
     let file = folder.path().join("received.ts");
     // libsrt cannot say which port it took; between this and its start nobody else is likely to take it.
     let port = UdpSocket::bind("127.0.0.1:0")?.local_addr()?.port();
-    let mut receiver = receive(port, cell.latency_ms, &file)?;
+    let mut receiver = receive(None, port, cell.latency_ms, &file)?;
     let relay = Relay::open(cell.link, ([127, 0, 0, 1], port).into()).await?;
     send(&format!("srt://{}?latency={}", relay.address(), cell.latency_ms), packets).await?;
     let ended = receiver.wait(SETTLE).await;

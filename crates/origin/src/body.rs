@@ -29,7 +29,7 @@ pub(crate) struct Body {
 
 impl Body {
     pub(crate) fn new(
-        pieces: Vec<Bytes>,
+        mut pieces: Vec<Bytes>,
         kind: Kind,
         published_at: Option<Instant>,
         meters: Arc<Meters>,
@@ -37,8 +37,8 @@ impl Body {
     ) -> Self {
         let rest = pieces.iter().map(Bytes::len).sum();
         request.phase().body_opened();
-        let pieces = pieces.into_iter().filter(|piece| !piece.is_empty()).collect();
-        Self { pieces, rest, kind, published_at, meters, request }
+        pieces.retain(|piece| !piece.is_empty());
+        Self { pieces: pieces.into(), rest, kind, published_at, meters, request }
     }
 }
 

@@ -1,7 +1,9 @@
 use std::convert::Infallible;
+use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use hyper::body::Incoming;
@@ -17,6 +19,7 @@ use weir_packager::Snapshot;
 use crate::admission::Admission;
 use crate::body::Body;
 use crate::config::Limits;
+use crate::gathered::Gathered;
 use crate::guarded_io::{GuardedIo, OpenRequest, Phase};
 use crate::headers::keep_to_viewer;
 use crate::hold::{Held, Released};
@@ -73,7 +76,8 @@ impl Connections {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let phase = Arc::new(Phase::default());
-        let io = TokioIo::new(GuardedIo::new(stream, &self.limits, Arc::clone(&phase)));
+        let gathered = Gathered::new(GuardedIo::new(stream, &self.limits, Arc::clone(&phase)), Arc::clone(&phase));
+        let io = TokioIo::new(gathered.clone());
         let service = service_fn(|request| {
             let open = phase.requested(request.version());
             let (this, closing) = (Arc::clone(&self), closing.clone());
@@ -82,17 +86,18 @@ impl Connections {
         let mut connection = pin!(self.protocols.serve_connection(io, service));
         let mut closing = closing.clone();
         let outcome = tokio::select! {
-            outcome = connection.as_mut() => outcome,
+            biased;
+            outcome = turns(connection.as_mut(), &gathered) => outcome,
             () = closed(&mut closing) => {
                 connection.as_mut().graceful_shutdown();
-                connection.await
+                turns(connection, &gathered).await
             }
             stalled = phase.watch_streams(&self.limits) => {
                 if let Some(refusal) = stalled {
                     return refusal.report(peer);
                 }
                 connection.as_mut().graceful_shutdown();
-                connection.await
+                turns(connection, &gathered).await
             }
         };
         report_end(outcome, phase.cut(), peer);
@@ -110,12 +115,12 @@ impl Connections {
             refusal.report(peer);
         }
         let is_head = request.method() == Method::HEAD;
-        let asked = Logged::new(request);
-        let asked_at = Instant::now();
+        let logged = Logged::new(request);
         let (mut response, snapshot) = match response {
             Reply::Now(response) => (response, None),
             Reply::Held(held) => {
-                let Released { response, snapshot } = self.hold(held, peer, closing).await;
+                // Apart, so that the many requests that are answered at once carry no room for it.
+                let Released { response, snapshot } = Box::pin(self.hold(held, peer, closing)).await;
                 (response, snapshot)
             }
         };
@@ -123,7 +128,9 @@ impl Connections {
             keep_to_viewer(response.headers_mut());
         }
         self.meters.answered(kind, response.status());
-        asked.answered(peer, response.status().as_u16(), asked_at);
+        if let Some(logged) = logged {
+            logged.answered(peer, response.status().as_u16());
+        }
         if is_head {
             let length = response.body().iter().map(bytes::Bytes::len).sum();
             state_length(response.headers_mut(), length);
@@ -149,27 +156,45 @@ impl Connections {
     }
 }
 
+/// Lets a connection run, and sends at the end of each of its turns what it wrote.
+async fn turns<S: AsyncWrite + Unpin>(
+    mut connection: impl Future<Output = Result<(), BoxError>> + Unpin,
+    gathered: &Gathered<S>,
+) -> Result<(), BoxError> {
+    poll_fn(|cx| {
+        let outcome = Pin::new(&mut connection).poll(cx);
+        match gathered.send(cx) {
+            // Why hyper ended it says more.
+            Poll::Ready(Err(error)) if outcome.is_pending() => Poll::Ready(Err(error.into())),
+            _ => outcome,
+        }
+    })
+    .await
+}
+
 /// What the log says of a request. Of a path it leaves out the token, and of a query it says nothing but the delivery
 /// directives: the rest may be secret.
 struct Logged {
     uri: hyper::Uri,
     version: Version,
     method: Method,
+    asked_at: Instant,
 }
 
 impl Logged {
-    fn new(request: Request<Incoming>) -> Self {
+    /// Nothing, unless it is going to be logged: a request that is held would keep it all the time.
+    fn new(request: Request<Incoming>) -> Option<Self> {
+        if !tracing::enabled!(tracing::Level::DEBUG) {
+            return None;
+        }
         let (head, _) = request.into_parts();
-        Self { uri: head.uri, version: head.version, method: head.method }
+        Some(Self { uri: head.uri, version: head.version, method: head.method, asked_at: Instant::now() })
     }
 
-    fn answered(&self, peer: SocketAddr, status: u16, asked_at: Instant) {
-        if !tracing::enabled!(tracing::Level::DEBUG) {
-            return;
-        }
+    fn answered(&self, peer: SocketAddr, status: u16) {
         let directives = self.uri.query().and_then(|query| crate::directives::Directives::parse(query).ok());
         let directives = directives.unwrap_or_default();
-        let (path, held_ms) = (without_token(self.uri.path()), asked_at.elapsed().as_millis() as u64);
+        let (path, held_ms) = (without_token(self.uri.path()), self.asked_at.elapsed().as_millis() as u64);
         tracing::debug!(
             %peer, method = %self.method, path = path.as_ref(), version = ?self.version, msn = directives.msn, part = directives.part,
             skip = directives.skip, held_ms, status, "answered"

@@ -42,6 +42,11 @@ impl Phase {
         OpenRequest(Arc::clone(self))
     }
 
+    /// Whether HTTP/2 is spoken, as far as is known.
+    pub(crate) fn is_http2(&self) -> bool {
+        self.http2.load(Ordering::Relaxed)
+    }
+
     /// The body of an answer is ready to be sent.
     pub(crate) fn body_opened(&self) {
         self.bodies_begun.fetch_add(1, Ordering::Relaxed);

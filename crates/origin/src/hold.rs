@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,19 +24,19 @@ const KEPT: [HeaderName; 4] = [ACCEPT_ENCODING, IF_NONE_MATCH, RANGE, IF_RANGE];
 
 /// What of a rendition is asked for.
 #[derive(Debug)]
-pub(crate) enum Wanted {
+pub(crate) enum Wanted<'a> {
     Playlist(Directives),
     IFrames(Directives),
     /// A file, by name.
-    File(Box<str>),
+    File(Cow<'a, str>),
 }
 
-/// A request for something of a rendition.
-pub(crate) struct Asked {
-    pub(crate) wanted: Wanted,
-    pub(crate) rendition: Box<str>,
-    pub(crate) method: Method,
-    pub(crate) headers: HeaderMap,
+/// A request for something of a rendition. Most are answered at once and borrow all of it.
+pub(crate) struct Asked<'a> {
+    pub(crate) wanted: Wanted<'a>,
+    pub(crate) rendition: &'a str,
+    pub(crate) method: &'a Method,
+    pub(crate) headers: &'a HeaderMap,
 }
 
 /// What is to be done now.
@@ -47,10 +48,18 @@ pub(crate) enum Look {
 
 /// A request that is held.
 pub(crate) struct Held {
-    pub(crate) asked: Asked,
-    pub(crate) door: Door,
-    pub(crate) source: Source,
-    pub(crate) at_most: Duration,
+    asked: Kept,
+    door: Door,
+    source: Source,
+    at_most: Duration,
+}
+
+/// A request with what it borrowed.
+struct Kept {
+    wanted: Wanted<'static>,
+    rendition: Box<str>,
+    method: Method,
+    headers: HeaderMap,
 }
 
 /// How holding ended.
@@ -60,21 +69,10 @@ pub(crate) struct Released {
     pub(crate) snapshot: Option<Arc<Snapshot>>,
 }
 
-impl Asked {
-    /// Keeps of the headers what the answer depends on.
-    pub(crate) fn new(wanted: Wanted, rendition: &str, method: &Method, headers: &HeaderMap) -> Self {
-        let mut kept = HeaderMap::new();
-        for name in KEPT {
-            headers.get_all(&name).iter().for_each(|value| {
-                kept.append(&name, value.clone());
-            });
-        }
-        Self { wanted, rendition: rendition.into(), method: method.clone(), headers: kept }
-    }
-
+impl Asked<'_> {
     pub(crate) fn look(&self, snapshot: &Snapshot) -> Look {
         let edge = &snapshot.edge;
-        let Some(rendition) = snapshot.rendition(&self.rendition) else {
+        let Some(rendition) = snapshot.rendition(self.rendition) else {
             return Look::Answer(missing_live());
         };
         match &self.wanted {
@@ -100,7 +98,7 @@ impl Asked {
         match decision {
             Decision::Deliver => {
                 let blocking = directives.is_blocking() && !snapshot.ended;
-                Look::Answer(live::playlist(&self.headers, playlist, edge, blocking))
+                Look::Answer(live::playlist(self.headers, playlist, edge, blocking))
             }
             Decision::Hold => Look::Hold(held_at_most(edge)),
             Decision::Refuse(why) => Look::Answer(bad_request(why, edge)),
@@ -110,14 +108,46 @@ impl Asked {
     /// A file that is hinted at will come: the request for it is held (rfc8216bis 6.2.6).
     fn file(&self, edge: &Edge, rendition: &RenditionSnapshot, name: &str) -> Look {
         match rendition.media.get(name) {
-            Some(file) => Look::Answer(live::media(&self.method, &self.headers, file)),
+            Some(file) => Look::Answer(live::media(self.method, self.headers, file)),
             None if rendition.hint.as_deref() == Some(name) => Look::Hold(held_at_most(edge)),
             None => Look::Answer(missing_live()),
         }
     }
 }
 
+impl Kept {
+    /// Keeps of the headers what the answer depends on.
+    fn new(asked: Asked<'_>) -> Self {
+        let mut headers = HeaderMap::new();
+        for name in KEPT {
+            asked.headers.get_all(&name).iter().for_each(|value| {
+                headers.append(&name, value.clone());
+            });
+        }
+        let wanted = match asked.wanted {
+            Wanted::Playlist(directives) => Wanted::Playlist(directives),
+            Wanted::IFrames(directives) => Wanted::IFrames(directives),
+            Wanted::File(name) => Wanted::File(Cow::Owned(name.into_owned())),
+        };
+        Self { wanted, rendition: asked.rendition.into(), method: asked.method.clone(), headers }
+    }
+
+    fn look(&self, snapshot: &Snapshot) -> Look {
+        let wanted = match &self.wanted {
+            Wanted::Playlist(directives) => Wanted::Playlist(*directives),
+            Wanted::IFrames(directives) => Wanted::IFrames(*directives),
+            Wanted::File(name) => Wanted::File(Cow::Borrowed(name)),
+        };
+        Asked { wanted, rendition: &self.rendition, method: &self.method, headers: &self.headers }.look(snapshot)
+    }
+}
+
 impl Held {
+    /// Keeps a request until `source` changes, for `at_most` so long, before its `door`.
+    pub(crate) fn new(asked: Asked<'_>, door: Door, source: Source, at_most: Duration) -> Self {
+        Self { asked: Kept::new(asked), door, source, at_most }
+    }
+
     /// Waits for the snapshot that answers the request or may not be seen any more, for the end of the patience, or for
     /// the end of the origin. `now_s` reads the wall clock, in seconds since 1970.
     pub(crate) async fn released(mut self, closing: &mut watch::Receiver<bool>, now_s: fn() -> i64) -> Released {
@@ -159,8 +189,9 @@ mod tests {
         let (publish, mut source) = watch::channel(Some(Arc::new(snapshot(false))));
         source.mark_unchanged();
         let wanted = Wanted::Playlist(Directives::default());
-        let asked = Asked::new(wanted, "720p", &Method::GET, &HeaderMap::new());
-        let held = Held { asked, door: door(audience), source, at_most: Duration::from_secs(6) };
+        let headers = HeaderMap::new();
+        let asked = Asked { wanted, rendition: "720p", method: &Method::GET, headers: &headers };
+        let held = Held::new(asked, door(audience), source, Duration::from_secs(6));
         publish.send_replace(Some(Arc::new(next)));
         let (_close, mut closing) = watch::channel(false);
         held.released(&mut closing, || 1000).await.response.status().as_u16()

@@ -5,7 +5,8 @@
 //! headers and a handle on shared bytes. What is asked for before it is there is held (`directives`, `hold`) until the
 //! next snapshot. Who may see what is decided by `access` and `token`, on each request and on each snapshot that a held one
 //! wakes for. What an answer says is decided by plain functions over the request
-//! (`site`, `live`, `assets`, `notice`); sockets, limits and deadlines are in `origin`, `connection`, `guarded_io` and `admission`.
+//! (`site`, `live`, `assets`, `notice`); sockets, limits and deadlines are in `origin`, `connection`, `guarded_io`,
+//! `gathered` and `admission`.
 
 mod access;
 mod admission;
@@ -17,6 +18,7 @@ mod connection;
 mod directives;
 mod directory;
 mod encoding;
+mod gathered;
 mod guarded_io;
 mod headers;
 mod hold;

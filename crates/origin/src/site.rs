@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -131,7 +132,7 @@ impl Site {
             }
             Route::Media { channel, rendition, file } => {
                 return match self.enter(channel, asking) {
-                    Ok(entered) => entered.look(Wanted::File(file.as_ref().into()), rendition, asking),
+                    Ok(entered) => entered.look(Wanted::File(Cow::Borrowed(file)), rendition, asking),
                     Err(why) => Reply::Now(no_entry(why)),
                 };
             }
@@ -182,7 +183,7 @@ impl Site {
         &self,
         channel: &str,
         rendition: &str,
-        wanted: fn(Directives) -> Wanted,
+        wanted: fn(Directives) -> Wanted<'static>,
         asking: &Asking<'_>,
     ) -> Reply {
         match (self.enter(channel, asking), Directives::parse(asking.query)) {
@@ -195,11 +196,12 @@ impl Site {
 }
 
 impl Entered {
-    fn look(self, wanted: Wanted, rendition: &str, asking: &Asking<'_>) -> Reply {
-        let asked = Asked::new(wanted, rendition, asking.method, asking.headers);
+    fn look(self, wanted: Wanted<'_>, rendition: &str, asking: &Asking<'_>) -> Reply {
+        let Asking { method, headers, .. } = *asking;
+        let asked = Asked { wanted, rendition, method, headers };
         match asked.look(&self.snapshot) {
             Look::Answer(response) => Reply::Now(response),
-            Look::Hold(at_most) => Reply::Held(Box::new(Held { asked, door: self.door, source: self.source, at_most })),
+            Look::Hold(at_most) => Reply::Held(Box::new(Held::new(asked, self.door, self.source, at_most))),
         }
     }
 }

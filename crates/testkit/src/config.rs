@@ -55,6 +55,8 @@ pub struct Config {
     pub no_input_s: u32,
     /// `[log] level`.
     pub log_level: &'static str,
+    /// The one core that the daemon and its workers run on; all of them when `None`.
+    pub cpu: Option<u32>,
 }
 
 /// The name of the channel in every [`Config`].
@@ -83,6 +85,7 @@ impl Default for Config {
             lead_s: 300,
             no_input_s: 60,
             log_level: "info",
+            cpu: None,
         }
     }
 }

@@ -97,7 +97,15 @@ impl Daemon {
 
     /// Starts a daemon where another one ended.
     pub async fn start_in(home: Home) -> Result<Self> {
-        let mut command = Command::new(binary()?);
+        let mut command = match home.config.cpu {
+            // It becomes the daemon, so the process id is that of the daemon.
+            Some(cpu) => {
+                let mut command = Command::new("taskset");
+                command.args(["-c", &cpu.to_string()]).arg(binary()?);
+                command
+            }
+            None => Command::new(binary()?),
+        };
         command.arg("serve").arg("--config").arg(home.config_file()).env_remove("WEIR_LOG");
         let mut secrets = vec![home.config.key.clone()];
         secrets.extend(home.config.srt_passphrase.map(str::to_owned));

@@ -64,6 +64,18 @@ pub fn cpu_of_tree(pid: u32) -> Duration {
     ticks(tree(pid).into_iter().filter_map(stat).map(|stat| stat.own_ticks + stat.reaped_ticks).sum())
 }
 
+/// CPU time of the living threads of one process, to the nanosecond: for what takes less than a clock tick.
+pub fn cpu_exact(pid: u32) -> Result<Duration> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).with_context(|| format!("process {pid} is gone"))?;
+    let mut nanos = 0;
+    for thread in threads {
+        // Time on a CPU, time waiting for one, turns. A thread may end in between.
+        let Ok(text) = fs::read_to_string(thread?.path().join("schedstat")) else { continue };
+        nanos += text.split(' ').next().unwrap_or_default().parse::<u64>().context("no schedstat")?;
+    }
+    Ok(Duration::from_nanos(nanos))
+}
+
 fn ticks(count: u64) -> Duration {
     Duration::from_millis(count * 1000 / rustix::param::clock_ticks_per_second())
 }
@@ -102,6 +114,7 @@ mod tests {
         assert!(children(me).contains(&child.pid()) && tree(me).contains(&child.pid()));
         let worked = cpu(child.pid()).unwrap();
         assert!(worked >= Duration::from_millis(10), "{worked:?}");
+        assert!(cpu_exact(child.pid()).unwrap() >= Duration::from_millis(10));
         child.kill().await.unwrap();
         assert!(!children(me).contains(&child.pid()));
         assert!(cpu_of_tree(me) - before >= worked);
