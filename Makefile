@@ -11,7 +11,7 @@ CONFIG ?= config/weir.toml
 PLAYERS := tests/players
 PLAYERS_SOURCES := $(wildcard $(PLAYERS)/*.html $(PLAYERS)/*.js $(PLAYERS)/src/*) $(WEB)/src/bars.ts
 
-.PHONY: help setup run demo build web players test check contract bench latency waiters srt
+.PHONY: help setup run demo build web players test check contract bench latency waiters srt soak
 .DEFAULT_GOAL := help
 
 help: ## Say what there is
@@ -87,3 +87,7 @@ srt: ## Measure SRT on bad links and with many callers, beside libsrt (takes a q
 	@scripts/setup --test
 	cargo run --release --locked -p weir-benches -- srt-losses
 	cargo run --release --locked -p weir-benches -- srt-load
+
+soak: build ## Let everything go wrong for MINUTES=30 with SEED=1, and look on
+	@scripts/setup --soak
+	cargo run --release --locked -p weir-benches -- soak $(or $(MINUTES),30) $(or $(SEED),1)

@@ -12,6 +12,7 @@ use weir_packager::{Epoch, RenditionSpec, SegmentGrid};
 use crate::settings::{ChannelSpec, Settings};
 use crate::status::Measured;
 use crate::timeline::Timeline;
+use crate::wall::Wall;
 
 /// How many frames may wait for the frame rate to be found: some seconds of picture and sound.
 const OPENING_FRAMES_MAX: usize = 600;
@@ -54,8 +55,9 @@ pub struct Opening {
     pub worker: Worker,
     frames: Vec<Frame>,
     finder: RateFinder,
-    /// Wall clock of instant 0.
-    pub wall_start_ms: i64,
+    /// When instant 0 was.
+    pub began: Instant,
+    wall: Wall,
 }
 
 /// An epoch that is ready to run.
@@ -64,6 +66,8 @@ pub struct Opened {
     pub worker: Worker,
     /// What the packager has to know of it.
     pub epoch: Epoch,
+    /// When instant 0 was, and the clock that dates it.
+    pub began: (Instant, Wall),
     /// What was measured.
     pub measured: Measured,
     /// How it differs from what was declared, if it does.
@@ -91,19 +95,21 @@ impl Source {
 }
 
 impl Opening {
-    /// Begins an epoch at this moment, `wall_ms`, with a worker that was just started.
-    pub fn new(worker: Worker, video: &VideoParams, claimed_millihertz: Option<u64>, wall_ms: i64) -> Self {
+    /// Begins an epoch at this moment, with a worker that was just started.
+    pub fn new(worker: Worker, video: &VideoParams, claimed_millihertz: Option<u64>) -> Self {
         let finder = RateFinder::new(video.sps.declared_rate, claimed_millihertz);
-        Self { worker, frames: Vec::new(), finder, wall_start_ms: wall_ms }
+        Self { worker, frames: Vec::new(), finder, began: Instant::now(), wall: Wall::read() }
     }
 
-    /// Holds a frame back that came at `wall_ms`. Answers the frame rate once it is known.
-    pub fn hold(&mut self, frame: Frame, wall_ms: i64) -> Option<FrameRate> {
+    /// Holds a frame back that came at `now`. Answers the frame rate once it is known.
+    pub fn hold(&mut self, frame: Frame, now: Instant) -> Option<FrameRate> {
         let found = match frame.kind {
             TrackKind::Video => {
                 // What an encoder made while it connected comes late and in a heap; the picture that was least
                 // delayed tells best when instant 0 was.
-                self.wall_start_ms = self.wall_start_ms.min(wall_ms - frame.pts * 1000 / MEDIA_HZ);
+                let since = u64::try_from(frame.pts * 1000 / MEDIA_HZ).unwrap_or(0);
+                let began = now.checked_sub(Duration::from_millis(since)).unwrap_or(now);
+                self.began = self.began.min(began);
                 self.finder.push(frame.dts)
             }
             TrackKind::Audio => None,
@@ -149,14 +155,14 @@ impl Opening {
         renditions.push(RenditionSpec { name: "audio".to_owned(), kind: TrackKind::Audio });
         let epoch = Epoch {
             segment: SegmentGrid { frames_per_segment: plan.frames_per_segment, frame_rate: plan.frame_rate },
-            wall_start_ms: self.wall_start_ms,
+            wall_start_ms: self.wall.at(self.began),
             renditions,
         };
         self.worker.start(Job { plan, video, audio, preset: settings.preset });
         for frame in self.frames {
             self.worker.send(frame);
         }
-        Opened { worker: self.worker, epoch, measured, mismatch }
+        Opened { worker: self.worker, epoch, began: (self.began, self.wall), measured, mismatch }
     }
 }
 

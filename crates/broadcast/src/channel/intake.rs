@@ -14,7 +14,6 @@ use crate::settings::Lasting;
 use crate::show::Show;
 use crate::source::{Feed, Opening};
 use crate::timeline::Placed;
-use crate::wall::wall_ms;
 use crate::{link, status};
 
 impl Channel {
@@ -96,13 +95,13 @@ impl Channel {
                 }
             }
             Feed::Opening(opening) => {
-                if let Some(rate) = opening.hold(frame, wall_ms()) {
+                if let Some(rate) = opening.hold(frame, Instant::now()) {
                     self.open_epoch(rate);
                 }
             }
             Feed::Waiting => match self.start_worker() {
                 Some(mut opening) => {
-                    opening.hold(frame, wall_ms());
+                    opening.hold(frame, Instant::now());
                     if let Some(source) = &mut self.source {
                         source.feed = Feed::Opening(Box::new(opening));
                         source.pictureless_since = None;
@@ -131,7 +130,7 @@ impl Channel {
             return None;
         }
         match spawn(&self.settings.worker, self.settings.worker_limits.clone(), &self.spec.name) {
-            Ok(worker) => Some(Opening::new(worker, video, source.claimed_millihertz, wall_ms())),
+            Ok(worker) => Some(Opening::new(worker, video, source.claimed_millihertz)),
             Err(e) => {
                 let wait = self.backoff.failed(now, now);
                 error!(channel = self.spec.name, error = %e, ?wait, "cannot start a ladder worker");
@@ -153,7 +152,7 @@ impl Channel {
             }
         }
         if let (Some(show), Some(source)) = (&mut self.show, &mut self.source) {
-            show.begin(opened.worker, opened.epoch);
+            show.begin(opened.worker, opened.epoch, opened.began);
             source.feed = Feed::Running;
         }
         self.told(|status| {
