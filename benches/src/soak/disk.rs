@@ -13,8 +13,10 @@ use tokio::time::{Instant, sleep};
 /// Room for the journal of a window and little else.
 const DISK_MB: u64 = 64;
 
-/// A mounted disk. It goes with the mount namespace of this process.
+/// A mounted disk.
 pub struct Disk {
+    /// The memory that it is in.
+    place: PathBuf,
     folder: PathBuf,
     can_freeze: bool,
 }
@@ -28,7 +30,8 @@ impl Disk {
         let (image, folder) = (path("image"), path("disk"));
         std::fs::create_dir(&folder)?;
         File::create(&image)?.set_len(DISK_MB << 20)?;
-        let ext4 = run("mkfs.ext4", &["-q", "-m", "0", &image]).and_then(|()| run("mount", &["-o", "loop", &image, &folder]));
+        let ext4 =
+            run("mkfs.ext4", &["-q", "-m", "0", &image]).and_then(|()| run("mount", &["-o", "loop", &image, &folder]));
         let can_freeze = match ext4 {
             Ok(()) => true,
             Err(error) => {
@@ -38,7 +41,7 @@ impl Disk {
                 false
             }
         };
-        Ok(Self { folder: folder.into(), can_freeze })
+        Ok(Self { place: place.to_owned(), folder: folder.into(), can_freeze })
     }
 
     /// Where its files are.
@@ -86,6 +89,15 @@ impl Disk {
         ensure!(self.can_freeze, "this disk cannot be frozen");
         run("fsfreeze", &["--freeze", &self.folder.to_string_lossy()])?;
         Ok(Frozen(self))
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        for mounted in [&self.folder, &self.place] {
+            // It goes with the mount namespace of this process at the latest.
+            let _ = run("umount", &["--lazy", &mounted.to_string_lossy()]);
+        }
     }
 }
 

@@ -151,7 +151,8 @@ async fn asks(target: &Target, random: &mut StdRng) -> Result<()> {
                 _ => format!("/live/{:x}/x.m4s", random.random::<u64>()),
             };
             let key = format!("{WRONG_KEY}{}", random.random::<u32>());
-            let head = format!("GET {path} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {key}\r\nconnection: close\r\n\r\n");
+            let head =
+                format!("GET {path} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {key}\r\nconnection: close\r\n\r\n");
             stream.write_all(head.as_bytes()).await?;
             drained(stream).await
         }

@@ -94,7 +94,8 @@ async fn soak(mut stage: Stage, minutes: u64, seed: u64) -> Result<Run> {
     audience.spawn(vitals::watch(stage.daemon.pid(), stage.daemon.log().clone(), notebook.clone()));
     let lasts = Duration::from_secs(minutes * 60);
     let (told, heard) = mpsc::unbounded_channel();
-    let options = Options { lasts: lasts.saturating_sub(begun.elapsed()), away: AWAY, told: Some(told), ..Options::default() };
+    let options =
+        Options { lasts: lasts.saturating_sub(begun.elapsed()), away: AWAY, told: Some(told), ..Options::default() };
     let url = hls.url();
     let judge = tokio::spawn(async move { watch(&url, options).await });
     let found = tokio::spawn(timed(begun, heard));
@@ -122,7 +123,13 @@ async fn soak(mut stage: Stage, minutes: u64, seed: u64) -> Result<Run> {
     let judged = match judge.await? {
         Ok(report) => Ok(format!(
             "{} playlists, {} parts, {} segments, {} gaps and {} discontinuities of {} renditions in {} s",
-            report.playlists, report.parts, report.segments, report.gaps, report.discontinuities, report.renditions, report.took.as_secs()
+            report.playlists,
+            report.parts,
+            report.segments,
+            report.gaps,
+            report.discontinuities,
+            report.renditions,
+            report.took.as_secs()
         )),
         Err(error) => Err(format!("{error:#}")),
     };
@@ -148,9 +155,8 @@ async fn soak(mut stage: Stage, minutes: u64, seed: u64) -> Result<Run> {
 /// The faults that can be made here, or those that were asked for.
 fn wanted(stage: &Stage) -> Result<Vec<Fault>> {
     let only = std::env::var(ONLY).ok();
-    let named = |fault: &Fault| {
-        only.as_ref().is_none_or(|only| only.split(',').any(|name| fault.to_string().contains(name)))
-    };
+    let named =
+        |fault: &Fault| only.as_ref().is_none_or(|only| only.split(',').any(|name| fault.to_string().contains(name)));
     let faults: Vec<Fault> = FAULTS.into_iter().filter(|fault| stage.can(*fault) && named(fault)).collect();
     if faults.is_empty() { bail!("{ONLY} names no fault") } else { Ok(faults) }
 }
@@ -193,11 +199,13 @@ async fn timed(begun: Instant, mut heard: mpsc::UnboundedReceiver<Finding>) -> V
 fn head(stage: &Stage, minutes: u64, seed: u64) -> String {
     let cpus = std::thread::available_parallelism().map_or(0, usize::from);
     let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": ")).map_or("", |(_, model)| model);
+    let model =
+        text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": ")).map_or("", |(_, model)| model);
     format!(
         "# Soak and fault run\n\nweir {}, {minutes} minutes, seed {seed} (`make soak MINUTES={minutes} SEED={seed}`), on {cpus} CPUs ({model}) that also encode, \
          watch and attack. One channel, a ladder of two rungs with parts, four viewers, `weir-hls-lint` on all renditions. The encoder was started {} times.",
-        env!("CARGO_PKG_VERSION"), stage.encoder.starts
+        env!("CARGO_PKG_VERSION"),
+        stage.encoder.starts
     )
 }
 

@@ -34,13 +34,8 @@ pub struct Encoder {
 
 impl Encoder {
     async fn new(daemon: &Daemon) -> Result<Self> {
-        let even = weir_testkit::Link {
-            seed: 1,
-            delay: Duration::ZERO,
-            jitter: Duration::ZERO,
-            loss: 0.0,
-            duplicates: 0.0,
-        };
+        let even =
+            weir_testkit::Link { seed: 1, delay: Duration::ZERO, jitter: Duration::ZERO, loss: 0.0, duplicates: 0.0 };
         let (tcp, udp) = (Link::open(daemon.rtmp()).await?, Relay::open(even, daemon.srt()).await?);
         Ok(Self { process: None, by_srt: false, tcp, udp, key: daemon.key().to_owned(), starts: 0 })
     }

@@ -170,7 +170,10 @@ impl Run {
         let Seen { listed, gaps, fetched, parts, lost, skipped, changed, retries, .. } = self.seen;
         text.push_str("| segments listed | gaps | segments fetched | parts fetched | lost | skipped | changed | requests made again |\n");
         let _ = writeln!(text, "|---|---|---|---|---|---|---|---|");
-        let _ = writeln!(text, "| {listed} | {gaps} | {fetched} | {parts} | {lost} | {skipped} | {changed} | {retries} |\n");
+        let _ = writeln!(
+            text,
+            "| {listed} | {gaps} | {fetched} | {parts} | {lost} | {skipped} | {changed} | {retries} |\n"
+        );
         for sentence in self.seen.sentences.iter().take(SENTENCES_MAX) {
             let _ = writeln!(text, "- {sentence}");
         }

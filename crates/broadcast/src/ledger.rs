@@ -98,7 +98,9 @@ impl Ledger {
             self.is_late = whole.is_err();
             match self.is_late {
                 true => warn!(channel = self.channel, "the disk is slow: playlists are shown before they are stored"),
-                false => info!(channel = self.channel, "the disk has caught up: playlists are stored before they are shown"),
+                false => {
+                    info!(channel = self.channel, "the disk has caught up: playlists are stored before they are shown")
+                }
             }
         }
         // Of a thread that is gone nothing more can be had.

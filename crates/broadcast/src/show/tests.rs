@@ -271,9 +271,9 @@ async fn a_restart_does_not_show_what_is_held_back() {
     let (mut show, seen) = resumed(state.path(), "session2").expect("kept");
     show.publish().await;
     assert!(now(&seen).private);
-    let now = Instant::now();
-    show.wall = Wall::new(now, WALL_MS + 4700);
-    show.fill(now).await;
+    let at = Instant::now();
+    show.wall = Wall::new(at, WALL_MS + 4700);
+    show.fill(at).await;
     drop(show);
     let (mut show, seen) = resumed(state.path(), "session3").expect("kept");
     show.publish().await;
