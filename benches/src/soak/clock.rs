@@ -4,12 +4,14 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
-use weir_testkit::{Home, Http};
+use weir_testkit::rtmp::Rtmp;
+use weir_testkit::{Daemon, Home};
 
 const LIBRARIES: [&str; 2] =
     ["/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1", "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1"];
-/// How far the answer's Date may lie from what was wanted: it has whole seconds, and the library looks once a second.
-const DATE_TOLERANCE_S: i64 = 3;
+/// How far the log may lie from what was wanted: whole seconds are compared, and the library looks once a second.
+const TOLERANCE_S: i64 = 3;
+const LOGGED_WITHIN: Duration = Duration::from_secs(5);
 
 /// The clock of a daemon that was started with [`Clock::put_into`].
 pub struct Clock {
@@ -46,14 +48,17 @@ impl Clock {
         Ok(std::fs::rename(&new, &self.file)?)
     }
 
-    /// Fails unless the daemon sees the clock `offset_s` seconds ahead.
-    pub async fn check(&self, http: Http, offset_s: i64) -> Result<()> {
+    /// Fails unless the daemon sees the clock `offset_s` seconds ahead. The log tells it: the Date of answers stands still
+    /// after a step back, for hyper keeps it until the clock has passed it again.
+    pub async fn check(&self, daemon: &Daemon, offset_s: i64) -> Result<()> {
+        let mark = daemon.log().mark();
         let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
-        let answer = http.fetch("/healthz").await?;
-        let shown = seconds_of_day(answer.header("date")).context("an answer without a date")?;
+        // A wrong key is logged.
+        Rtmp::connect(daemon.rtmp()).await?.publish("not-the-key-0123456789").await?;
+        let shown = daemon.log().find(mark, "a line with a time", LOGGED_WITHIN, seconds_of_day).await?;
         let wanted = (now.as_secs() as i64 + offset_s).rem_euclid(86_400);
         let off = (shown - wanted + 43_200).rem_euclid(86_400) - 43_200;
-        ensure!(off.abs() <= DATE_TOLERANCE_S, "the daemon's clock is {off} s beside what it was set to");
+        ensure!(off.abs() <= TOLERANCE_S, "the daemon's clock is {off} s beside what it was set to");
         Ok(())
     }
 }
@@ -61,9 +66,11 @@ impl Clock {
 /// How long the library may take to see a step.
 pub const SEEN_AFTER: Duration = Duration::from_millis(2200);
 
-/// The time of day of an HTTP date (`Sun, 06 Nov 1994 08:49:37 GMT`).
-fn seconds_of_day(date: &str) -> Option<i64> {
-    let mut fields = date.split(' ').nth(4)?.split(':').map(|field| field.parse::<i64>().ok());
+/// The time of day of a line of the log (`{"timestamp":"2026-11-25T20:19:54.161415Z",...`).
+fn seconds_of_day(line: &str) -> Option<i64> {
+    let event: serde_json::Value = serde_json::from_str(line).ok()?;
+    let (_, time) = event["timestamp"].as_str()?.split_once('T')?;
+    let mut fields = time.get(..8)?.split(':').map(|field| field.parse::<i64>().ok());
     let (hours, minutes, seconds) = (fields.next()??, fields.next()??, fields.next()??);
     Some(hours * 3600 + minutes * 60 + seconds)
 }
@@ -73,8 +80,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_time_of_day_is_read_from_a_date() {
-        assert_eq!(seconds_of_day("Sun, 06 Nov 1994 08:49:37 GMT"), Some(31_777));
-        assert_eq!(seconds_of_day("today"), None);
+    fn the_time_of_day_is_read_from_a_line_of_the_log() {
+        let line = r#"{"timestamp":"2026-11-25T08:49:37.161415Z","level":"INFO"}"#;
+        assert_eq!(seconds_of_day(line), Some(31_777));
+        assert_eq!(seconds_of_day("an end of something else"), None);
     }
 }

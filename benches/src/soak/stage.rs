@@ -186,7 +186,7 @@ impl Stage {
     async fn step_clock(&mut self, offset_s: i64, lasts: Duration) -> Result<()> {
         self.clock.step(offset_s)?;
         self.pass(SEEN_AFTER).await?;
-        self.clock.check(self.daemon.http(), offset_s).await?;
+        self.clock.check(&self.daemon, offset_s).await?;
         self.pass(lasts.saturating_sub(SEEN_AFTER)).await?;
         self.clock.step(0)?;
         self.pass(SEEN_AFTER).await
@@ -199,7 +199,7 @@ impl Stage {
             sleep(Duration::from_secs(2)).await;
             self.clock.step(offset_s)?;
             sleep(SEEN_AFTER + Duration::from_secs(2)).await;
-            self.clock.check(self.daemon.http(), offset_s).await?;
+            self.clock.check(&self.daemon, offset_s).await?;
             self.pass(lasts).await?;
         }
         Ok(())
