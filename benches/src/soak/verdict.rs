@@ -41,7 +41,7 @@ pub struct Made {
 pub struct Run {
     pub head: String,
     pub made: Vec<Made>,
-    /// Faults that cannot be made on this machine.
+    /// Faults that cannot be made on this machine, or were not asked for.
     pub left_out: Vec<Fault>,
     /// With the time since the begin of the run.
     pub findings: Vec<(Duration, Finding)>,
@@ -131,7 +131,7 @@ impl Run {
             let _ = writeln!(text, "| {fault} | {count} | {recovered} | {:.1} s |", worst.as_secs_f64());
         }
         for fault in &self.left_out {
-            let _ = writeln!(text, "| {fault} | 0: cannot be made here | - | - |");
+            let _ = writeln!(text, "| {fault} | 0: not made in this run | - | - |");
         }
         text.push_str("\nRecovery is counted from the moment at which the fault is over to two whole segments without a gap at the end of the playlist.\n\n");
     }
