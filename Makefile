@@ -13,7 +13,7 @@ PLAYERS_SOURCES := $(wildcard $(PLAYERS)/*.html $(PLAYERS)/*.js $(PLAYERS)/src/*
 
 BENCH := cargo run --release --locked -p weir-benches --
 
-.PHONY: help setup run demo build web players test check contract
+.PHONY: help setup run demo build web players test check contract soak
 .PHONY: bench bench-ladder bench-ingest bench-origin bench-latency bench-waiters bench-srt bench-setup
 .DEFAULT_GOAL := help
 
@@ -98,3 +98,7 @@ bench-srt: bench-setup ## SRT on bad links and with many callers, beside libsrt 
 
 bench-setup:
 	@scripts/setup --bench
+
+soak: build ## Let everything go wrong for MINUTES=30 with SEED=1, and look on
+	@scripts/setup --soak
+	$(BENCH) soak $(or $(MINUTES),30) $(or $(SEED),1)

@@ -11,6 +11,7 @@ mod origin;
 mod pinned;
 mod report;
 mod results;
+mod soak;
 mod srt;
 mod waiters;
 
@@ -29,7 +30,7 @@ const SRT_LOAD: (usize, u64) = (50, 60);
 const LATENCY: (usize, u64) = (5, 60);
 const LATENCY_SHORT: (usize, u64) = (3, 15);
 const USAGE: &str = "usage: weir-benches all | ladder [CLIP] | ingest | origin | latency [SECONDS] | waiters [STREAMS] \
-                     | srt-losses [SEEDS] | srt-load [CALLERS]";
+                     | srt-losses [SEEDS] | srt-load [CALLERS] | soak MINUTES SEED";
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -49,6 +50,7 @@ async fn main() -> Result<()> {
         ["srt-losses", seeds] => srt::losses(number(seeds)?, SRT_LOSSES.1).await,
         ["srt-load"] => srt::load(SRT_LOAD.0, SRT_LOAD.1).await,
         ["srt-load", callers] => srt::load(number(callers)?, SRT_LOAD.1).await,
+        ["soak", minutes, seed] => soak::run(number(minutes)?, number(seed)?).await,
         _ => part(&args).await,
     }
 }

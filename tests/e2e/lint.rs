@@ -20,8 +20,7 @@ async fn the_judge_finds_nothing_through_reconnect_worker_kill_and_pause() {
     let mut encoder = Source::default().push(&daemon.publish_url()).unwrap();
     let hls = daemon.hls();
     hls.wait_playable(PLAYABLE_WITHIN).await.unwrap();
-    let options =
-        Options { lasts: WATCHED, allow: TIMED.map(str::to_owned).to_vec(), keep: None, away: Duration::ZERO };
+    let options = Options { lasts: WATCHED, allow: TIMED.map(str::to_owned).to_vec(), ..Options::default() };
     let url = hls.url();
     let judge = tokio::spawn(async move { watch(&url, options).await });
 

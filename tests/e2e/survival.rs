@@ -40,8 +40,12 @@ async fn a_live_event_goes_on_after_a_kill_and_so_do_its_players() {
     browser.goto(&daemon.http().url(&format!("/watch/{id}"))).await.unwrap();
     browser.check_playing(GOES_ON_WITHIN).await.unwrap();
     let url = hls.url();
-    let options =
-        Options { lasts: WATCHED, allow: TIMED.map(str::to_owned).to_vec(), keep: None, away: GOES_ON_WITHIN };
+    let options = Options {
+        lasts: WATCHED,
+        allow: TIMED.map(str::to_owned).to_vec(),
+        away: GOES_ON_WITHIN,
+        ..Options::default()
+    };
     let judge = tokio::spawn(async move { watch(&url, options).await });
     let path = &hls.renditions().await.unwrap()[0];
     let playlist = hls

@@ -24,7 +24,6 @@ use crate::settings::{ChannelSpec, Lasting, OnShutdown, Settings};
 use crate::show::{Failed, Show};
 use crate::source::{Feed, Source};
 use crate::status::{self, Publisher, Status};
-use crate::wall::wall_ms;
 
 /// How often deadlines are looked at and gauges are set. Everything it decides is measured in seconds.
 const TICK: Duration = Duration::from_millis(250);
@@ -269,12 +268,12 @@ impl Channel {
     /// While nothing comes the playlists say so. Nothing is said of the time that a source which is just opening covers.
     async fn fill_gap(&mut self) {
         let opening = self.source.as_ref().and_then(|source| match &source.feed {
-            Feed::Opening(opening) => Some(opening.wall_start_ms),
+            Feed::Opening(opening) => Some(opening.began),
             Feed::Waiting | Feed::Running(_) => None,
         });
         if let Some(show) = &mut self.show {
-            let now = wall_ms();
-            show.fill(opening.map_or(now, |start| start.min(now))).await;
+            let now = Instant::now();
+            show.fill(opening.map_or(now, |began| began.min(now))).await;
         }
     }
 

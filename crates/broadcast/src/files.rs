@@ -33,7 +33,7 @@ impl ChannelFiles {
         self.discard(&mut position);
         let packager = Packager::new(config, session, position.position()).map_err(io::Error::other)?;
         let journal = Journal::begin(&self.folder, session);
-        Ok((packager.journaled(), Ledger::new(&self.name, config.segment_ms(), position, journal)))
+        Ok((packager.journaled(), Ledger::new(&self.name, config.segment_ms(), position, journal)?))
     }
 
     /// The presentation that an earlier run left, however that run ended. One that cannot be gone on with is
@@ -52,7 +52,7 @@ impl ChannelFiles {
                 if let Err(e) = remove_others(&self.folder, Some(journal.id())) {
                     warn!(channel = self.name, error = %e, "cannot remove an old journal");
                 }
-                Ok(Some((packager, Ledger::new(&self.name, config.segment_ms(), position, journal))))
+                Ok(Some((packager, Ledger::new(&self.name, config.segment_ms(), position, journal)?)))
             }
             Some(Err(error)) => {
                 warn!(channel = self.name, error, "kept playlists cannot be used; new ones begin");

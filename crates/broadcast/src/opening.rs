@@ -1,6 +1,7 @@
 //! An epoch that has begun at the source but not yet at its worker: what is to be made of it is being found out.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tracing::{info, warn};
 use weir_ladder::{CopyWatch, DeclaredInput, Job, Plan, Preset, RateFinder, Unfit, Worker, plan};
@@ -10,6 +11,7 @@ use weir_packager::{Epoch, RenditionSpec, SegmentGrid};
 use crate::capacity::Claim;
 use crate::settings::{PresetChoice, Settings};
 use crate::status::Measured;
+use crate::wall::Wall;
 
 /// How many frames may wait: some seconds of picture and sound.
 const OPENING_FRAMES_MAX: usize = 600;
@@ -38,8 +40,8 @@ pub struct Known {
     pub rate: FrameRate,
     /// Frames between its keyframes, while it is fit to be copied.
     pub frames_per_keyframe: Option<u32>,
-    /// Wall clock of the keyframe.
-    pub wall_ms: i64,
+    /// When the keyframe was.
+    pub began: Instant,
 }
 
 /// An epoch whose frames are held back: until the frame rate is known and, where the source may be copied, the distance
@@ -53,8 +55,9 @@ pub struct Opening {
     plan: Option<Plan>,
     /// Whether the source is fit to be copied, once its rate is known; `None` where that is not wanted.
     copy: Option<Result<CopyWatch, Unfit>>,
-    /// Wall clock of instant 0.
-    pub wall_start_ms: i64,
+    /// When instant 0 was.
+    pub began: Instant,
+    wall: Wall,
 }
 
 /// What the epoch that runs was opened with.
@@ -68,8 +71,8 @@ pub struct Current {
     pub preset: Preset,
     /// Rungs that are encoded, by name, best first.
     pub encoded: Vec<String>,
-    /// Wall clock of instant 0.
-    pub wall_start_ms: i64,
+    /// When instant 0 was.
+    pub began: Instant,
 }
 
 /// An epoch that is ready to run.
@@ -78,6 +81,8 @@ pub struct Opened {
     pub worker: Worker,
     /// What the packager has to know of it.
     pub epoch: Epoch,
+    /// When instant 0 was, and the clock that dates it.
+    pub began: (Instant, Wall),
     /// What was measured.
     pub measured: Measured,
     /// How it differs from what was declared, if it does.
@@ -91,24 +96,27 @@ pub struct Opened {
 }
 
 impl Opening {
-    /// Begins an epoch at this moment, `wall_ms`, with a worker that was just started.
-    pub fn new(worker: Worker, prospect: Prospect, claimed_millihertz: Option<u64>, wall_ms: i64) -> Self {
+    /// Begins an epoch at this moment, with a worker that was just started.
+    pub fn new(worker: Worker, prospect: Prospect, claimed_millihertz: Option<u64>) -> Self {
         let finder = RateFinder::new(prospect.video.sps.declared_rate, claimed_millihertz);
         let (frames, known, plan, copy) = (Vec::new(), None, None, None);
-        Self { worker, prospect, frames, finder, known, plan, copy, wall_start_ms: wall_ms }
+        let (began, wall) = (Instant::now(), Wall::read());
+        Self { worker, prospect, frames, finder, known, plan, copy, began, wall }
     }
 
     /// Begins an epoch with a keyframe of a source of which that much is `known`.
     pub fn again(worker: Worker, prospect: Prospect, known: Known) -> Self {
-        Self { known: Some(known), ..Self::new(worker, prospect, None, known.wall_ms) }
+        Self { known: Some(known), began: known.began, ..Self::new(worker, prospect, None) }
     }
 
-    /// Holds a frame back that came at `wall_ms`. Answers whether enough is known.
-    pub fn hold(&mut self, frame: Frame, wall_ms: i64) -> bool {
+    /// Holds a frame back that came at `now`. Answers whether enough is known.
+    pub fn hold(&mut self, frame: Frame, now: Instant) -> bool {
         if frame.kind == TrackKind::Video && self.known.is_none() {
             // What an encoder made while it connected comes late and in a heap; the picture that was least
             // delayed tells best when instant 0 was.
-            self.wall_start_ms = self.wall_start_ms.min(wall_ms - frame.pts * 1000 / MEDIA_HZ);
+            let since = u64::try_from(frame.pts * 1000 / MEDIA_HZ).unwrap_or(0);
+            let began = now.checked_sub(Duration::from_millis(since)).unwrap_or(now);
+            self.began = self.began.min(began);
         }
         self.frames.push(frame.clone());
         let full = self.frames.len() >= OPENING_FRAMES_MAX;
@@ -177,14 +185,15 @@ impl Opening {
             frames_per_segment: plan.frames_per_segment,
             preset,
             encoded: plan.encoded().map(|(_, rung)| rung.name.clone()).collect(),
-            wall_start_ms: self.wall_start_ms,
+            began: self.began,
         };
-        let epoch = epoch(&plan, self.wall_start_ms);
+        let epoch = epoch(&plan, self.wall.at(self.began));
         self.worker.start(Job { plan, video: video.clone(), audio, preset });
         for frame in self.frames {
             self.worker.send(frame);
         }
-        Some(Opened { worker: self.worker, epoch, measured, mismatch, overload, current, copy })
+        let began = (self.began, self.wall);
+        Some(Opened { worker: self.worker, epoch, began, measured, mismatch, overload, current, copy })
     }
 
     /// Lets the best rung be the source's own frames where those are fit for it; says so where they are not.

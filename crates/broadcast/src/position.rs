@@ -102,6 +102,12 @@ impl PositionFile {
             && self.stored.journal.as_ref().map(|found| (found.id.as_str(), &found.boot)) == wanted
     }
 
+    /// Whether less than half of what was reserved is left behind `position`.
+    pub fn runs_out(&self, position: &Position) -> bool {
+        position.next_msn + RESERVED_SEGMENTS / 2 > self.stored.next_msn
+            || position.next_discontinuity + RESERVED_DISCONTINUITIES / 2 > self.stored.next_discontinuity
+    }
+
     /// Writes a reservation that covers `position` and what follows it for a while, `segment_ms` each, and that `journal`
     /// is in force, which reaches as far as `position` and is being written.
     pub fn reserve(&mut self, position: &Position, segment_ms: u32, journal: Option<&str>) -> io::Result<()> {

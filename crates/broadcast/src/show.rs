@@ -14,6 +14,7 @@ use weir_packager::{Counters, Epoch, EpochError, FormatError, Packager, PushErro
 use crate::capacity::Cores;
 use crate::ledger::Ledger;
 use crate::stages::Stages;
+use crate::wall::Wall;
 
 #[cfg(test)]
 mod tests;
@@ -35,7 +36,10 @@ const BEST: usize = 0;
 /// One run of a worker.
 struct Running {
     worker: Worker,
+    /// What the packager is to be told with its first output.
     epoch: Option<Epoch>,
+    /// When its instant 0 was, and the clock that dates it.
+    began: (Instant, Wall),
     started: Instant,
     finishing: bool,
     stages: Stages,
@@ -105,6 +109,8 @@ pub struct Show {
     epochs: VecDeque<Running>,
     snapshots: Arc<watch::Sender<Option<Arc<Snapshot>>>>,
     published: Instant,
+    /// The clock that dates what is published.
+    wall: Wall,
     /// The segment that is to be finished next, and since when it is.
     segment: (u64, Instant),
 }
@@ -118,7 +124,8 @@ impl Show {
         snapshots: Arc<watch::Sender<Option<Arc<Snapshot>>>>,
     ) -> Self {
         let (channel, epochs, now) = (channel.to_owned(), VecDeque::new(), Instant::now());
-        Self { channel, packager, ledger, epochs, snapshots, published: now, segment: (0, now) }
+        let wall = Wall::read().going_on(now, packager.dated_ms());
+        Self { channel, packager, ledger, epochs, snapshots, published: now, wall, segment: (0, now) }
     }
 
     /// Shows what was shown before the daemon was ended, at once: whoever asks first must not be told that there is nothing.
@@ -138,8 +145,8 @@ impl Show {
         self.publish().await;
     }
 
-    /// Adds an epoch; its output comes after that of the epochs before it.
-    pub fn begin(&mut self, worker: Worker, epoch: Epoch) {
+    /// Adds an epoch whose instant 0 was at `began`, by the clock with it; its output comes after that of the epochs before it.
+    pub fn begin(&mut self, worker: Worker, epoch: Epoch, began: (Instant, Wall)) {
         self.finish();
         if self.epochs.len() >= WORKERS_MAX {
             warn!(channel = self.channel, "source broke off too often: an epoch is cut short");
@@ -148,7 +155,8 @@ impl Show {
         let (started, stages) = (Instant::now(), Stages::default());
         let epoch = Some(epoch);
         let (finishing, timescale, first_stats, stats) = (false, None, None, None);
-        self.epochs.push_back(Running { worker, epoch, started, finishing, stages, timescale, first_stats, stats });
+        let running = Running { worker, epoch, began, started, finishing, stages, timescale, first_stats, stats };
+        self.epochs.push_back(running);
     }
 
     /// The worker that takes the source's frames, if one does.
@@ -204,12 +212,11 @@ impl Show {
         now.duration_since(self.segment.1)
     }
 
-    /// Says that nothing came until `wall_ms` (milliseconds since the Unix epoch): the playlists go on with gaps, up
-    /// to where the next epoch begins.
-    pub async fn fill(&mut self, wall_ms: i64) {
-        let pending = self.epochs.front().and_then(|running| running.epoch.as_ref());
-        let until = pending.map_or(wall_ms, |epoch| epoch.wall_start_ms.min(wall_ms));
-        self.packager.fill(until);
+    /// Says that nothing came until `now`: the playlists go on with gaps, up to where the next epoch begins.
+    pub async fn fill(&mut self, now: Instant) {
+        let pending = self.epochs.front().filter(|running| running.epoch.is_some());
+        let until = pending.map_or(now, |running| running.began.0.min(now));
+        self.packager.fill(self.wall.at(until));
         self.publish().await;
     }
 
@@ -319,10 +326,11 @@ impl Show {
 
     /// The oldest epoch's first output: from here on the packager is in it.
     fn begin_front(&mut self) -> Result<(), EpochError> {
-        match self.epochs.front_mut().and_then(|running| running.epoch.take()) {
-            Some(epoch) => self.packager.start_epoch(epoch),
-            None => Ok(()),
-        }
+        let Some(front) = self.epochs.front_mut() else { return Ok(()) };
+        let Some(epoch) = front.epoch.take() else { return Ok(()) };
+        let (began, wall) = front.began;
+        self.wall = wall.going_on(began, self.packager.dated_ms());
+        self.packager.start_epoch(epoch)
     }
 
     fn drop_front(&mut self) {

@@ -124,8 +124,9 @@ impl Running {
     /// What is known of the source at this keyframe of it, for the epoch that begins there.
     pub fn known(&self, keyframe: &Frame) -> Known {
         let frames_per_keyframe = self.copy.as_ref().and_then(CopyWatch::frames_per_keyframe);
-        let wall_ms = self.current.wall_start_ms + keyframe.pts * 1000 / MEDIA_HZ;
-        Known { rate: self.current.rate, frames_per_keyframe, wall_ms }
+        let since = u64::try_from(keyframe.pts * 1000 / MEDIA_HZ).unwrap_or(0);
+        let began = self.current.began + Duration::from_millis(since);
+        Known { rate: self.current.rate, frames_per_keyframe, began }
     }
 
     /// Whether a segment begins with the picture.

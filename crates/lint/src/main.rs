@@ -44,7 +44,7 @@ async fn main() -> ExitCode {
     }
     let lasts = Duration::from_secs(arguments.seconds);
     let away = Duration::from_secs(arguments.away);
-    let options = Options { lasts, allow: arguments.allow, keep: arguments.keep, away };
+    let options = Options { lasts, allow: arguments.allow, keep: arguments.keep, away, told: None };
     match watch(&arguments.url.unwrap_or_default(), options).await {
         Ok(report) => show(&report, arguments.strict),
         Err(error) => {

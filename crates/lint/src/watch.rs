@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::across::{self, resolve};
@@ -30,6 +31,8 @@ pub struct Options {
     pub keep: Option<PathBuf>,
     /// For how long the server may be away at a time. What it says when it is back is judged as if it had been there.
     pub away: Duration,
+    /// Who is told of each finding at once; those of [`allow`](Self::allow) too.
+    pub told: Option<mpsc::UnboundedSender<Finding>>,
 }
 
 /// What was seen.
@@ -114,6 +117,10 @@ impl Shared {
     }
 
     fn take(&self, sink: Sink) {
+        if let Some(told) = &self.options.told {
+            // Who has gone need not be told.
+            sink.findings.iter().for_each(|finding| drop(told.send(finding.clone())));
+        }
         self.with(|report| report.findings.extend(sink.findings));
     }
 

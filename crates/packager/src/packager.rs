@@ -247,6 +247,11 @@ impl Packager {
         self.window.next
     }
 
+    /// Up to when the playlists are dated, in milliseconds since the Unix epoch: what comes next is dated there or later.
+    pub fn dated_ms(&self) -> Option<i64> {
+        self.window.wall_end_ms
+    }
+
     /// When the last picture published of the open epoch is shown, in ticks of `hz` since the epoch's instant 0.
     pub fn last_picture(&self, hz: i64) -> Option<i64> {
         self.epoch.as_ref()?.last_picture(hz)

@@ -39,7 +39,7 @@ pub struct Config {
     pub key: String,
     /// `[rtmp] listen`.
     pub rtmp_listen: String,
-    /// Whether to listen for RTMPS too.
+    /// Whether to listen for RTMPS and HTTPS too.
     pub tls: bool,
     /// `[srt] srt_passphrase`; the listener is always there.
     pub srt_passphrase: Option<&'static str>,
@@ -109,8 +109,10 @@ impl Config {
         );
         if self.tls {
             // Writing to a String cannot fail.
-            let _ = writeln!(text, "[rtmp.tls]\nlisten = \"127.0.0.1:0\"");
-            let _ = writeln!(text, "cert = \"{folder}/cert.pem\"\nkey = \"{folder}/key.pem\"");
+            for table in ["rtmp.tls", "http.tls"] {
+                let _ = writeln!(text, "[{table}]\nlisten = \"127.0.0.1:0\"");
+                let _ = writeln!(text, "cert = \"{folder}/cert.pem\"\nkey = \"{folder}/key.pem\"");
+            }
         }
         let (lead_s, no_input_s) = (self.lead_s, self.no_input_s);
         let _ = writeln!(text, "[api]\nlisten = \"127.0.0.1:0\"\n[outbound]\nallow = \"127.0.0.1\"");

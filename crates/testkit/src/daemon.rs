@@ -29,6 +29,7 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 pub struct Home {
     folder: TempDir,
     config: Config,
+    environment: Vec<(String, String)>,
 }
 
 /// A running `weir serve`. One that is dropped without having been stopped belongs to a test that fails: the end
@@ -40,6 +41,7 @@ pub struct Daemon {
     key: String,
     folder: PathBuf,
     http: SocketAddr,
+    https: Option<SocketAddr>,
     rtmp: SocketAddr,
     rtmps: Option<SocketAddr>,
     srt: SocketAddr,
@@ -59,12 +61,23 @@ pub struct Stopped {
 impl Home {
     /// A fresh folder with `config` written into it, and a certificate when it wants one.
     pub fn new(config: Config) -> Result<Self> {
-        let folder = TempDir::new()?;
+        Self::new_in(&std::env::temp_dir(), config)
+    }
+
+    /// As [`new`](Self::new), with the folder under `place`.
+    pub fn new_in(place: &Path, config: Config) -> Result<Self> {
+        let folder = TempDir::new_in(place)?;
         if config.tls {
             write_certificate(folder.path())?;
         }
         std::fs::write(folder.path().join("weir.toml"), config.toml(folder.path()))?;
-        Ok(Self { folder, config })
+        Ok(Self { folder, config, environment: Vec::new() })
+    }
+
+    /// The daemon is started with this in its environment too.
+    pub fn with_variable(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.environment.push((name.to_owned(), value.into()));
+        self
     }
 
     /// The folder.
@@ -107,6 +120,7 @@ impl Daemon {
             None => Command::new(binary()?),
         };
         command.arg("serve").arg("--config").arg(home.config_file()).env_remove("WEIR_LOG");
+        command.envs(home.environment.iter().map(|(name, value)| (name, value)));
         let mut secrets = vec![home.config.key.clone()];
         secrets.extend(home.config.srt_passphrase.map(str::to_owned));
         let process = Process::spawn("weir", command, &secrets)?;
@@ -116,18 +130,24 @@ impl Daemon {
             text.parse().map(Some).with_context(|| format!("{name} is {text:?}"))
         };
         let http = address("http")?.context("`listening` without http")?;
+        let https = address("https")?;
         let rtmp = address("rtmp")?.context("`listening` without rtmp")?;
         let rtmps = address("rtmps")?;
         let srt = address("srt")?.context("`listening` without srt")?;
         let api = address("api")?.context("`listening` without api")?;
         let folder = home.folder().to_owned();
         let key = home.config.key.clone();
-        Ok(Self { process, home: Some(home), folder, key, http, rtmp, rtmps, srt, api })
+        Ok(Self { process, home: Some(home), folder, key, http, https, rtmp, rtmps, srt, api })
     }
 
     /// Its HTTP side.
     pub fn http(&self) -> Http {
         Http::new(self.http)
+    }
+
+    /// Where it listens for HTTPS.
+    pub fn https(&self) -> Option<SocketAddr> {
+        self.https
     }
 
     /// A player of the channel.
@@ -192,6 +212,11 @@ impl Daemon {
     pub fn publish_url_tls(&self) -> Result<String> {
         let address = self.rtmps.context("`listening` without rtmps")?;
         Ok(format!("rtmps://{address}/live/{}", self.key()))
+    }
+
+    /// Where it listens for RTMPS.
+    pub fn rtmps(&self) -> Option<SocketAddr> {
+        self.rtmps
     }
 
     /// Where it listens for SRT.

@@ -77,6 +77,13 @@ impl Log {
         state.first + state.lines.len()
     }
 
+    /// The lines after `mark` that are still held, and the mark behind them.
+    pub fn since(&self, mark: usize) -> (Vec<String>, usize) {
+        let state = lock(&self.state);
+        let skip = mark.saturating_sub(state.first);
+        (state.lines.iter().skip(skip).cloned().collect(), state.first + state.lines.len())
+    }
+
     /// All lines held, joined.
     pub fn text(&self) -> String {
         join(&lock(&self.state), 0)

@@ -90,6 +90,16 @@ pub fn memory_peak(pid: u32) -> Result<u64> {
     status_kilobytes(pid, "VmHWM:")
 }
 
+/// How many files `pid` has open.
+pub fn open_files(pid: u32) -> Result<usize> {
+    Ok(fs::read_dir(format!("/proc/{pid}/fd")).with_context(|| format!("process {pid} is gone"))?.count())
+}
+
+/// How many threads `pid` has.
+pub fn threads(pid: u32) -> Result<usize> {
+    Ok(fs::read_dir(format!("/proc/{pid}/task")).with_context(|| format!("process {pid} is gone"))?.count())
+}
+
 fn status_kilobytes(pid: u32, field: &str) -> Result<u64> {
     let text = fs::read_to_string(format!("/proc/{pid}/status")).with_context(|| format!("process {pid} is gone"))?;
     let line = text.lines().find_map(|line| line.strip_prefix(field)).with_context(|| format!("no {field}"))?;

@@ -15,7 +15,6 @@ use crate::settings::Lasting;
 use crate::show::Show;
 use crate::source::{Feed, Running, Source, Turn};
 use crate::timeline::Placed;
-use crate::wall::wall_ms;
 use crate::{link, status};
 
 impl Channel {
@@ -145,13 +144,13 @@ impl Channel {
                 }
             }
             Feed::Opening(opening) => {
-                if opening.hold(frame, wall_ms()) {
+                if opening.hold(frame, Instant::now()) {
                     self.open_epoch();
                 }
             }
             Feed::Waiting => match self.start_worker() {
                 Some(mut opening) => {
-                    let is_ready = opening.hold(frame, wall_ms());
+                    let is_ready = opening.hold(frame, Instant::now());
                     if let Some(source) = &mut self.source {
                         source.feed = Feed::Opening(Box::new(opening));
                         source.pictureless_since = None;
@@ -193,7 +192,7 @@ impl Channel {
         };
         Some(match source.known.take() {
             Some(known) => Opening::again(worker, prospect, known),
-            None => Opening::new(worker, prospect, source.claimed_millihertz, wall_ms()),
+            None => Opening::new(worker, prospect, source.claimed_millihertz),
         })
     }
 
@@ -219,7 +218,7 @@ impl Channel {
             }
         }
         if let (Some(show), Some(source)) = (&mut self.show, &mut self.source) {
-            show.begin(opened.worker, opened.epoch);
+            show.begin(opened.worker, opened.epoch, opened.began);
             let (current, copy) = (opened.current, opened.copy);
             source.feed = Feed::Running(Box::new(Running { current, copy, change: None }));
             self.pace.reset();

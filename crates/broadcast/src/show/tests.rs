@@ -208,6 +208,27 @@ async fn a_journal_that_cannot_be_written_is_dropped_and_the_broadcast_goes_on()
 }
 
 #[tokio::test]
+async fn a_journal_that_could_not_be_written_for_a_while_is_whole_again_after_it() {
+    let state = tempfile::tempdir().expect("folder");
+    let (mut first, seen) = begun(state.path(), "session1");
+    run(&mut first, WALL_MS, 0, 3000).await;
+    let folder = state.path().join("event/journal-session1");
+    fs::create_dir(folder.join("3.bin")).expect("in the way");
+    run(&mut first, WALL_MS, 3000, 5600).await;
+    let aside = state.path().join("event/journal-session1.behind");
+    assert!(aside.exists() && !folder.exists());
+    fs::remove_dir(aside.join("3.bin")).expect("removed");
+    run(&mut first, WALL_MS, 5600, 7600).await;
+    assert!(folder.exists() && !aside.exists());
+    let before = now(&seen);
+    drop(first);
+
+    let (mut second, seen) = resumed(state.path(), "session2").expect("kept");
+    second.publish().await;
+    goes_on(&before, &now(&seen));
+}
+
+#[tokio::test]
 async fn segments_are_other_than_configured_and_playlists_begin_anew() {
     let state = tempfile::tempdir().expect("folder");
     let (mut first, _) = begun(state.path(), "session1");
@@ -250,7 +271,9 @@ async fn a_restart_does_not_show_what_is_held_back() {
     let (mut show, seen) = resumed(state.path(), "session2").expect("kept");
     show.publish().await;
     assert!(now(&seen).private);
-    show.fill(WALL_MS + 4700).await;
+    let at = Instant::now();
+    show.wall = Wall::new(at, WALL_MS + 4700);
+    show.fill(at).await;
     drop(show);
     let (mut show, seen) = resumed(state.path(), "session3").expect("kept");
     show.publish().await;
@@ -275,4 +298,18 @@ async fn nothing_remains_of_an_event_that_is_removed() {
     show.end().await;
     files(state.path()).remove().expect("removed");
     assert_eq!(fs::read_dir(state.path()).expect("there").count(), 0);
+}
+
+#[tokio::test]
+async fn gaps_go_on_in_real_time_when_the_clock_was_put_back() {
+    let state = tempfile::tempdir().expect("folder");
+    let (mut show, _) = begun(state.path(), "session1");
+    run(&mut show, WALL_MS, 0, 4000).await;
+    show.packager.end_epoch();
+    let (ended, hour_ms) = (Instant::now(), 3_600_000);
+    let put_back = Wall::new(ended, WALL_MS + 4000 - hour_ms);
+    show.wall = put_back.going_on(ended, show.packager.dated_ms());
+    let before = show.packager.edge().next_msn;
+    show.fill(ended + Duration::from_millis(3100)).await;
+    assert_eq!(show.packager.edge().next_msn, before + 3);
 }
