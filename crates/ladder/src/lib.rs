@@ -4,6 +4,8 @@
 //! brings; [`Worker`] is the daemon's side of it. One worker encodes one epoch: one unbroken timeline from instant 0.
 
 mod child;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 mod grid;
 mod parent;
 mod plan;

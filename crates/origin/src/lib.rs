@@ -17,6 +17,8 @@ mod connection;
 mod directives;
 mod directory;
 mod encoding;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 mod guarded_io;
 mod headers;
 mod hold;
