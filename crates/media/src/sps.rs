@@ -49,6 +49,10 @@ impl SpsInfo {
     /// Reads one SPS NAL unit, its header byte included, emulation prevention bytes still in place.
     pub fn parse(nal: &[u8]) -> Result<Self, SpsError> {
         let malformed = |what: String| SpsError::Malformed(what);
+        // `decode_nal` panics on it.
+        if nal.is_empty() {
+            return Err(malformed("it is empty".to_owned()));
+        }
         if nal.len() > MAX_SPS_BYTES {
             return Err(malformed(format!("{} bytes long, at most {MAX_SPS_BYTES} are read", nal.len())));
         }
