@@ -25,6 +25,7 @@ fn fuzz_folder() -> PathBuf {
 }
 
 /// What is kept for a target below `fuzz/corpus` or `fuzz/failures`, in an order that does not change.
+#[cfg(test)]
 fn kept(kind: &str, target: Target) -> Vec<Input> {
     let Ok(entries) = fs::read_dir(fuzz_folder().join(kind).join(target.name)) else { return Vec::new() };
     let mut paths: Vec<_> = entries.map(|entry| entry.expect("a folder that can be read").path()).collect();
