@@ -5,7 +5,7 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 
 WEB := crates/origin/web
 WEB_SOURCES := $(shell find $(WEB) -type d \( -name node_modules -o -name dist \) -prune -o -type f -print)
-TARGET := $(or $(CARGO_TARGET_DIR),target)
+BUILT := $(or $(CARGO_TARGET_DIR),target)
 CONFIG ?= config/weir.toml
 
 PLAYERS := tests/players
@@ -13,7 +13,7 @@ PLAYERS_SOURCES := $(wildcard $(PLAYERS)/*.html $(PLAYERS)/*.js $(PLAYERS)/src/*
 
 BENCH := cargo run --release --locked -p weir-benches --
 
-.PHONY: help setup run demo build web players test check contract soak
+.PHONY: help setup run demo build web players test check contract fuzz soak
 .PHONY: bench bench-ladder bench-ingest bench-origin bench-latency bench-waiters bench-srt bench-setup
 .DEFAULT_GOAL := help
 
@@ -24,11 +24,11 @@ setup: ## Install what weir needs (apt); quick when nothing is missing
 	@scripts/setup
 
 run: build ## Build weir and start it with config/weir.toml (or CONFIG=...)
-	$(TARGET)/release/weir serve --config $(CONFIG)
+	$(BUILT)/release/weir serve --config $(CONFIG)
 
 demo: build ## Start weir with a moving test picture, for people without an encoder
 	@scripts/setup --demo
-	@WEIR=$(TARGET)/release/weir scripts/demo
+	@WEIR=$(BUILT)/release/weir scripts/demo
 
 build: web ## Build the daemon
 	cargo build --release --locked -p weir
@@ -72,7 +72,11 @@ check: web ## Formatting, lints, licences and sources of dependencies, types of 
 contract: web ## Hold the API to its own description, with schemathesis
 	@scripts/setup --contract
 	cargo build --locked -p weir
-	@WEIR=$(TARGET)/debug/weir scripts/contract
+	@WEIR=$(BUILT)/debug/weir scripts/contract
+
+fuzz: web ## Fuzz what reads bytes from outside: all targets or TARGET=..., each for SECONDS_EACH (600)
+	@scripts/setup --fuzz
+	@scripts/fuzz $(TARGET)
 
 bench: build players bench-setup ## Measure everything beside its peers, into benches/RESULTS.md (25 minutes; wants an idle machine)
 	$(BENCH) all

@@ -5,6 +5,8 @@
 
 mod child;
 mod copy;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 mod grid;
 mod parent;
 mod plan;

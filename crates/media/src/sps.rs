@@ -42,6 +42,8 @@ pub enum SpsError {
 const MAX_SIDE: u32 = 8192;
 /// The shortest side: one macroblock.
 const MIN_SIDE: u32 = 16;
+/// The last chroma format that there is, 4:4:4.
+const MAX_CHROMA_FORMAT_IDC: u32 = 3;
 /// A sequence parameter set larger than this is not read: real ones have some dozens of bytes.
 const MAX_SPS_BYTES: usize = 4096;
 
@@ -49,11 +51,19 @@ impl SpsInfo {
     /// Reads one SPS NAL unit, its header byte included, emulation prevention bytes still in place.
     pub fn parse(nal: &[u8]) -> Result<Self, SpsError> {
         let malformed = |what: String| SpsError::Malformed(what);
+        // `decode_nal` panics on it.
+        if nal.is_empty() {
+            return Err(malformed("it is empty".to_owned()));
+        }
         if nal.len() > MAX_SPS_BYTES {
             return Err(malformed(format!("{} bytes long, at most {MAX_SPS_BYTES} are read", nal.len())));
         }
         let rbsp = decode_nal(nal).map_err(|e| malformed(e.to_string()))?;
         let sps = SeqParameterSet::from_bits(BitReader::new(&*rbsp)).map_err(|e| malformed(format!("{e:?}")))?;
+        let chroma_format_idc = sps.chroma_info.chroma_format.to_u32();
+        if chroma_format_idc > MAX_CHROMA_FORMAT_IDC {
+            return Err(malformed(format!("chroma format {chroma_format_idc} does not exist")));
+        }
         let (width, height) = sps.pixel_dimensions().map_err(|e| malformed(format!("{e:?}")))?;
         let sides = MIN_SIDE..=MAX_SIDE;
         if !sides.contains(&width) || !sides.contains(&height) {
@@ -77,7 +87,7 @@ impl SpsInfo {
             declared_rate,
             interlaced: matches!(sps.frame_mbs_flags, FrameMbsFlags::Fields { .. }),
             bit_depth: sps.chroma_info.bit_depth_luma_minus8 + 8,
-            chroma_format_idc: sps.chroma_info.chroma_format.to_u32(),
+            chroma_format_idc,
         })
     }
 }

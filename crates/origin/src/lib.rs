@@ -19,6 +19,8 @@ mod directives;
 mod directory;
 mod encoding;
 mod gathered;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 mod guarded_io;
 mod headers;
 mod hold;

@@ -141,7 +141,7 @@ impl TokenKey {
         self.sign(HEADER, &serde_json::to_string(&payload).unwrap_or_default())
     }
 
-    fn sign(&self, header: &str, payload: &str) -> String {
+    pub(crate) fn sign(&self, header: &str, payload: &str) -> String {
         let mut token = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
         let tag = hmac::sign(&self.0, token.as_bytes());
         token.push('.');

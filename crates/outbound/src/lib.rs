@@ -27,6 +27,8 @@ mod test_server;
 pub use address::{AddressClass, Policy};
 pub use client::{Client, Delivered};
 pub use error::{OutboundError, SetupError};
+#[cfg(feature = "fuzz")]
+pub use hls::fuzz;
 pub use hls::{Container, HlsCode, HlsFinding, HlsReport, PlaylistKind, Resolution, Severity, Timing, Variant, check};
 pub use sign::sign;
 pub use target::parse_url;

@@ -6,7 +6,7 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 
 /// Every crate of the workspace, and which of the others its code may use. A crate that is not here is a fault:
 /// whoever adds one says where it stands.
-const MAY_USE: [(&str, &[&str]); 16] = [
+const MAY_USE: [(&str, &[&str]); 17] = [
     ("weir-media", &[]),
     ("weir-ingest", &["weir-media"]),
     ("weir-ladder", &["weir-media"]),
@@ -43,6 +43,11 @@ const MAY_USE: [(&str, &[&str]); 16] = [
     ("weir-tests", &["weir-hls-lint", "weir-testkit", "weir-media"]),
     // The receiver of SRT is measured alone, without the daemon around it.
     ("weir-benches", &["weir-testkit", "weir-media", "weir-ingest"]),
+    // Whatever reads bytes from outside.
+    (
+        "weir-fuzz-targets",
+        &["weir-media", "weir-ingest", "weir-ladder", "weir-packager", "weir-origin", "weir-outbound", "weir"],
+    ),
 ];
 
 /// Crates that compute and never wait: no runtime, no sockets.

@@ -9,6 +9,8 @@ mod chunk;
 mod command;
 mod connection;
 mod flv;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 mod limits;
 mod metadata;
 mod reply;

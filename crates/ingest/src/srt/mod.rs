@@ -12,6 +12,8 @@ mod buffer;
 mod caller;
 mod clock;
 mod crypto;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 mod handshake;
 mod limits;
 mod listener;

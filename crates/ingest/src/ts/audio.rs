@@ -111,6 +111,8 @@ impl Audio {
                 .map(|header| (header.asc(), Bytes::copy_from_slice(&frame[header.header..]))),
             Wrapping::Latm(latm) => latm.read(frame),
         };
+        // What has no time is not handed out: its parameters are still new with what follows.
+        let Some((begin, samples)) = &mut self.time else { return Ok(None) };
         let params = match &unwrapped {
             Some((asc, _)) if self.params.as_ref().is_none_or(|params| params.asc != *asc) => {
                 let params = audio_params(asc.clone())?;
@@ -120,7 +122,6 @@ impl Audio {
             _ => None,
         };
         let rate = self.params.as_ref().map_or(48_000, |params| params.sample_rate);
-        let Some((begin, samples)) = &mut self.time else { return Ok(None) };
         let time = (*begin + *samples * MEDIA_HZ as u64 / u64::from(rate)) & ((1 << 33) - 1);
         *samples += u64::from(AAC_FRAME_SAMPLES);
         Ok(unwrapped.map(|(_, data)| Sound { params, time, data }))
@@ -165,6 +166,16 @@ mod tests {
         audio.lost();
         let tail = [&frame(3)[15..], &frame(4)[..]].concat();
         assert_eq!(read(&mut audio, Some(50_000), &tail), [(50_000, 4)]);
+    }
+
+    #[test]
+    fn parameters_come_with_the_first_frame_that_has_a_time() {
+        let mut audio = Audio::adts();
+        assert_eq!(read(&mut audio, None, &frame(1)), []);
+        let mut params = Vec::new();
+        let pes = Pes { pts: Some(9000), dts: Some(9000), data: [frame(2), frame(3)].concat() };
+        audio.read(&pes, |sound| params.push(sound.params.is_some())).expect("AAC-LC");
+        assert_eq!(params, [true, false]);
     }
 
     #[test]

@@ -6,6 +6,8 @@
 mod adts;
 mod audio;
 mod demux;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 mod h264;
 mod latm;
 mod packet;

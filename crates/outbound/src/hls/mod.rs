@@ -5,6 +5,8 @@ mod check;
 #[cfg(test)]
 mod check_tests;
 mod codecs;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 mod judge;
 mod media;
 mod multivariant;

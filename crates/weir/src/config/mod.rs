@@ -6,6 +6,8 @@
 mod channels;
 mod check;
 mod event_sections;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 mod problem;
 mod raw;
 mod read;
