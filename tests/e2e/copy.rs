@@ -93,7 +93,7 @@ async fn a_copied_picture_with_b_frames_plays_and_breaks_no_rule() {
     let hls = daemon.hls();
     hls.wait_playable(PLAYABLE_WITHIN).await.unwrap();
     let (url, allow) = (hls.url(), TIMED.map(str::to_owned).to_vec());
-    let options = Options { lasts: WATCHED, allow, keep: None, away: Duration::ZERO };
+    let options = Options { lasts: WATCHED, allow, keep: None, away: Duration::ZERO, told: None };
     let judge = tokio::spawn(async move { watch(&url, options).await });
 
     let browser = Browser::open().await.unwrap();

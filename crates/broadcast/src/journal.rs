@@ -149,8 +149,8 @@ impl Journal {
 
     /// Sees to it that nobody goes on with it while it lacks something. That needs no room on the disk.
     pub fn set_aside(&mut self) -> io::Result<()> {
-        let name = self.folder.file_name().unwrap_or_default().to_string_lossy() + BEHIND;
-        self.rename(!self.is_aside, &name.into_owned())
+        let name = format!("{}{BEHIND}", self.folder.file_name().unwrap_or_default().to_string_lossy());
+        self.rename(!self.is_aside, &name)
     }
 
     /// It lacks nothing any more.

@@ -51,7 +51,7 @@ pub(crate) struct Held {
     asked: Kept,
     door: Door,
     source: Source,
-    at_most: Duration,
+    pub(crate) at_most: Duration,
 }
 
 /// A request with what it borrowed.

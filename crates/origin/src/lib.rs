@@ -18,9 +18,9 @@ mod connection;
 mod directives;
 mod directory;
 mod encoding;
-mod gathered;
 #[cfg(feature = "fuzz")]
 pub mod fuzz;
+mod gathered;
 mod guarded_io;
 mod headers;
 mod hold;
