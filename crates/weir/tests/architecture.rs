@@ -41,8 +41,11 @@ const MAY_USE: [(&str, &[&str]); 17] = [
     // The judge shares no code with what it judges.
     ("weir-hls-lint", &[]),
     ("weir-tests", &["weir-hls-lint", "weir-testkit", "weir-media"]),
-    // The receiver of SRT is measured alone, without the daemon around it.
-    ("weir-benches", &["weir-testkit", "weir-media", "weir-ingest"]),
+    // Ingest and origin are measured alone, without the daemon around them; the judge looks on at the soak.
+    (
+        "weir-benches",
+        &["weir-testkit", "weir-media", "weir-ingest", "weir-origin", "weir-packager", "weir-hls-lint"],
+    ),
     // Whatever reads bytes from outside.
     (
         "weir-fuzz-targets",
