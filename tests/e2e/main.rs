@@ -1,5 +1,6 @@
 //! The daemon as people use it: real encoders push, real players play.
 
+mod auto;
 mod copy;
 mod dialects;
 mod events;

@@ -18,13 +18,13 @@ async fn an_encoder_that_returns_goes_on_in_the_same_playlists_and_players() {
     let mut encoder = Source::default().push(&daemon.publish_url()).unwrap();
     let hls = daemon.hls();
     hls.wait_playable(PLAYABLE_WITHIN).await.unwrap();
+    let path = &hls.renditions().await.unwrap()[0];
+    let before = hls.playlist(path).await.unwrap();
+    assert_eq!((before.media_sequence, before.discontinuities), (0, 0));
     let browser = Browser::open().await.unwrap();
     browser.goto(&daemon.watch_url()).await.unwrap();
     browser.check_playing(GOES_ON_WITHIN).await.unwrap();
 
-    let path = &hls.renditions().await.unwrap()[0];
-    let before = hls.playlist(path).await.unwrap();
-    assert_eq!((before.media_sequence, before.discontinuities), (0, 0));
     encoder.kill().await.unwrap();
     let mut encoder = Source::default().push(&daemon.publish_url()).unwrap();
     let after = hls

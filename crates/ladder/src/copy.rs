@@ -267,9 +267,13 @@ impl CopyWatch {
 
 /// How many frames after its decoding a frame of the source is shown.
 pub(crate) fn composition_frames(frame: &Frame, rate: FrameRate) -> i64 {
+    nearest_frame(frame.pts.saturating_sub(frame.dts), rate)
+}
+
+/// The number of frames that is nearest to `ticks` of [`MEDIA_HZ`].
+pub(crate) fn nearest_frame(ticks: i64, rate: FrameRate) -> i64 {
     let per_frame = MEDIA_HZ * i64::from(rate.den);
-    let offset = frame.pts.saturating_sub(frame.dts).saturating_mul(i64::from(rate.num));
-    offset.saturating_add(per_frame / 2).div_euclid(per_frame)
+    ticks.saturating_mul(i64::from(rate.num)).saturating_add(per_frame / 2).div_euclid(per_frame)
 }
 
 fn least_common_multiple(a: u32, b: u32) -> u64 {

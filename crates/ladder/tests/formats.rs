@@ -140,6 +140,24 @@ async fn the_best_rung_may_be_the_sources_own_frames_byte_for_byte() {
 }
 
 #[tokio::test]
+async fn a_copied_rung_never_runs_ahead_of_the_others() {
+    let source = source(&format!(
+        "-f lavfi -i testsrc2=s=640x360:r=30:d=3 -f lavfi -i sine=d=3:r=48000 -c:v libx264 -preset ultrafast -bf 0 -g 30 \
+         -keyint_min 30 -sc_threshold 0 -pix_fmt yuv420p {COPIED}"
+    ));
+    let mut job = source.job(&small_rungs());
+    job.plan.copy_best(30);
+    // A whole group of pictures found no room: all that comes begins with a keyframe in its right place.
+    let lost = 90_000..180_000;
+    let frames = source.frames.iter().filter(|frame| frame.kind == TrackKind::Audio || !lost.contains(&frame.dts));
+    let failure = run(job, frames.cloned()).await.expect_err("a hole");
+    assert!(
+        failure.to_string().contains("frame 60 of a source that is copied came in the place of frame 30"),
+        "{failure}"
+    );
+}
+
+#[tokio::test]
 async fn a_ladder_of_one_copied_rung_decodes_nothing() {
     let source = clip("320x180", "25", COPIED);
     let mut job = source.job(&small_rungs()[1..]);

@@ -42,10 +42,7 @@ const MAY_USE: [(&str, &[&str]); 17] = [
     ("weir-hls-lint", &[]),
     ("weir-tests", &["weir-hls-lint", "weir-testkit", "weir-media"]),
     // Ingest and origin are measured alone, without the daemon around them; the judge looks on at the soak.
-    (
-        "weir-benches",
-        &["weir-testkit", "weir-media", "weir-ingest", "weir-origin", "weir-packager", "weir-hls-lint"],
-    ),
+    ("weir-benches", &["weir-testkit", "weir-media", "weir-ingest", "weir-origin", "weir-packager", "weir-hls-lint"]),
     // Whatever reads bytes from outside.
     (
         "weir-fuzz-targets",
