@@ -6,8 +6,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 
 use crate::log::Log;
+use crate::proc;
 
-/// A child process that cannot outlive the test: killed by its pid when dropped.
+/// A child process that cannot outlive the test: killed by its pid when dropped, with all that it started.
 pub struct Process {
     name: String,
     child: Child,
@@ -16,6 +17,16 @@ pub struct Process {
     pub out: Log,
     /// What it writes to standard error.
     pub err: Log,
+}
+
+impl Drop for Process {
+    /// An nginx that is killed leaves its workers behind, a driver its browser.
+    fn drop(&mut self) {
+        if self.is_running() {
+            // One that has ended meanwhile is what is wanted.
+            proc::tree(self.pid).into_iter().for_each(|pid| drop(signal_pid(pid, Signal::KILL)));
+        }
+    }
 }
 
 impl Process {
