@@ -78,7 +78,7 @@ fuzz: web ## Fuzz what reads bytes from outside: all targets or TARGET=..., each
 	@scripts/setup --fuzz
 	@scripts/fuzz $(TARGET)
 
-bench: build players bench-setup ## Measure everything beside its peers, into benches/RESULTS.md (25 minutes; wants an idle machine)
+bench: build players bench-setup ## Measure everything beside its peers, into benches/RESULTS.md (half an hour; wants an idle machine)
 	$(BENCH) all
 
 bench-ladder: build bench-setup ## CPU, memory and pictures of the ladder beside ffmpeg's, of CLIP=... if given

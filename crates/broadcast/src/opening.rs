@@ -222,9 +222,9 @@ fn choose(prospect: &Prospect, plan: &mut Plan, claim: Option<&Claim>) -> (Prese
         let without = if shed.is_empty() { String::new() } else { format!(" without {}", shed.join(" and ")) };
         format!("this machine does not hold the whole ladder: it is encoded at {what}{without}")
     };
-    let capacity = match (&prospect.settings.preset, claim) {
-        (PresetChoice::Fixed(preset), _) => return (*preset, None),
-        (PresetChoice::Auto(capacity), _) => capacity,
+    let capacity = match &prospect.settings.preset {
+        PresetChoice::Fixed(preset) => return (*preset, None),
+        PresetChoice::Auto(capacity) => capacity,
     };
     loop {
         let costs = plan.costs(&prospect.video.sps, capacity.speed());

@@ -6,7 +6,8 @@ use super::{Plan, Preset, Rung};
 
 /// Cost of decoding a macroblock of the source, in thousandths of encoding one at `superfast`; measured.
 const DECODE_MILLI: u64 = 400;
-/// Cost of scaling, for each macroblock of the picture that is scaled; measured.
+/// Cost of scaling, for each macroblock of the picture that is scaled: an estimate, from its share in the profile of a
+/// 1080p ladder (6 %).
 const SCALE_MILLI: u64 = 60;
 /// Threads that one x264 encoder gains from at these sizes.
 pub(crate) const THREADS_MAX: u64 = 6;
