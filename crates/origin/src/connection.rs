@@ -1,9 +1,7 @@
 use std::convert::Infallible;
-use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use hyper::body::Incoming;
@@ -26,6 +24,7 @@ use crate::hold::{Held, Released};
 use crate::meters::{Meters, Refusal};
 use crate::route::without_token;
 use crate::site::{Answer, Reply, Site, unavailable};
+use crate::turns::{BoxError, turns};
 
 /// The smallest buffer that hyper takes.
 const HEADER_BYTES_FLOOR: usize = 8192;
@@ -38,9 +37,6 @@ const RESET_STREAMS_MAX: usize = 64;
 /// An HTTP/2 client that is silent for so long is asked whether it is still there, and has so long to answer.
 const PING_AFTER: Duration = Duration::from_secs(20);
 const PONG_WITHIN: Duration = Duration::from_secs(10);
-
-/// How hyper's connections of either version fail.
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What all connections share.
 pub(crate) struct Connections {
@@ -87,17 +83,17 @@ impl Connections {
         let mut closing = closing.clone();
         let outcome = tokio::select! {
             biased;
-            outcome = turns(connection.as_mut(), &gathered) => outcome,
+            outcome = turns(connection.as_mut(), &gathered, &phase) => outcome,
             () = closed(&mut closing) => {
                 connection.as_mut().graceful_shutdown();
-                turns(connection, &gathered).await
+                turns(connection, &gathered, &phase).await
             }
             stalled = phase.watch_streams(&self.limits) => {
                 if let Some(refusal) = stalled {
                     return refusal.report(peer);
                 }
                 connection.as_mut().graceful_shutdown();
-                turns(connection, &gathered).await
+                turns(connection, &gathered, &phase).await
             }
         };
         report_end(outcome, phase.cut(), peer);
@@ -154,22 +150,6 @@ impl Connections {
         self.meters.holds(self.waiters.taken());
         released
     }
-}
-
-/// Lets a connection run, and sends at the end of each of its turns what it wrote.
-async fn turns<S: AsyncWrite + Unpin>(
-    mut connection: impl Future<Output = Result<(), BoxError>> + Unpin,
-    gathered: &Gathered<S>,
-) -> Result<(), BoxError> {
-    poll_fn(|cx| {
-        let outcome = Pin::new(&mut connection).poll(cx);
-        match gathered.send(cx) {
-            // Why hyper ended it says more.
-            Poll::Ready(Err(error)) if outcome.is_pending() => Poll::Ready(Err(error.into())),
-            _ => outcome,
-        }
-    })
-    .await
 }
 
 /// What the log says of a request. Of a path it leaves out the token, and of a query it says nothing but the delivery

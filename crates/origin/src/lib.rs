@@ -6,7 +6,7 @@
 //! next snapshot. Who may see what is decided by `access` and `token`, on each request and on each snapshot that a held one
 //! wakes for. What an answer says is decided by plain functions over the request
 //! (`site`, `live`, `assets`, `notice`); sockets, limits and deadlines are in `origin`, `connection`, `guarded_io`,
-//! `gathered` and `admission`.
+//! `gathered`, `turns` and `admission`.
 
 mod access;
 mod admission;
@@ -33,6 +33,7 @@ mod route;
 mod site;
 mod tls;
 mod token;
+mod turns;
 
 pub use access::Access;
 pub use admission::client_of;
