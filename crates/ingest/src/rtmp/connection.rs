@@ -1,7 +1,11 @@
 //! Moves bytes between one socket and its session, and keeps the time limits.
 
+use std::cell::Cell;
+use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -22,10 +26,16 @@ use crate::publication::Asking;
 use crate::shutdown::stopped;
 use crate::{CloseReason, Encoder, EndReason, IngestEvent, Protocol, PublishRequest, StreamKey, telemetry};
 
-/// Bytes asked of the socket at once: some milliseconds of a fast stream, and small beside 100 connections.
-const READ_BYTES: usize = 16 << 10;
+/// Bytes asked of the socket at once: most frames of a fast stream whole.
+const READ_BYTES: usize = 64 << 10;
 /// How long a peer may take to read our last words and close. ffmpeg and librtmp need under 0.3 s.
 const LINGER: Duration = Duration::from_secs(1);
+
+thread_local! {
+    /// What the connections of a thread read into in turns, each only for as long as it takes to put messages together: one
+    /// buffer stays in the processor's cache, where one for each connection would not, and costs an idle encoder nothing.
+    static READ_BUFFER: Cell<BytesMut> = Cell::new(BytesMut::new());
+}
 
 /// What all connections of a server share.
 pub(super) struct Context {
@@ -123,12 +133,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             while let Some(output) = self.session.next(&mut self.input)? {
                 match output {
                     Output::Send(bytes) => self.write(&bytes).await?,
-                    Output::Publish { key, encoder } => return Ok((key, encoder)),
+                    Output::Publish { key, encoder } => {
+                        keep_rest(&mut self.input);
+                        return Ok((key, encoder));
+                    }
                     Output::Dropped(reason) => telemetry::dropped(reason.label()),
                     // Neither comes before a publisher was accepted.
                     Output::Media(_) | Output::Finished => {}
                 }
             }
+            keep_rest(&mut self.input);
             let limits = &self.context.limits;
             let late = match self.session.is_shaking_hands() {
                 true => Stop::HandshakeTimeout(limits.handshake_timeout),
@@ -171,7 +185,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let mut last_read = Instant::now();
         // Armed again only when it fires: a stream reads some hundred times a second.
         let idle = sleep(idle_timeout);
-        tokio::pin!(idle);
+        // Likewise asked for once: to wait anew for each read takes as long as the read.
+        let mut shutdown = self.shutdown.clone();
+        let stopped = stopped(&mut shutdown);
+        tokio::pin!(idle, stopped);
         loop {
             while let Some(output) = self.session.next(&mut self.input)? {
                 match output {
@@ -189,13 +206,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     Output::Publish { .. } => {}
                 }
             }
+            keep_rest(&mut self.input);
             tokio::select! {
                 read = read(&mut self.socket, &mut self.input) => {
                     self.received(read?);
                     last_read = Instant::now();
                 }
                 reason = &mut feed.closed => return Err(Stop::Closed(reason.unwrap_or(CloseReason::Stopped))),
-                () = stopped(&mut self.shutdown) => return Err(Stop::Closed(CloseReason::Shutdown)),
+                () = &mut stopped => return Err(Stop::Closed(CloseReason::Shutdown)),
                 () = &mut idle => {
                     if last_read.elapsed() >= idle_timeout {
                         return Err(Stop::Idle(idle_timeout));
@@ -252,11 +270,34 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 }
 
-/// Reads what is there; how many bytes.
+/// Reads what is there behind what is left in `input`; how many bytes. What cannot be used yet is to be [kept](keep_rest)
+/// before the next read.
 async fn read<S: AsyncRead + Unpin>(socket: &mut S, input: &mut BytesMut) -> Result<u64, Stop> {
-    input.reserve(READ_BYTES);
-    match socket.read_buf(input).await? {
+    let bytes = poll_fn(|cx| {
+        let mut buffer = READ_BUFFER.take();
+        buffer.reserve(input.len() + READ_BYTES);
+        buffer.extend_from_slice(input);
+        // Nothing is lost with a read that is pending.
+        let read = pin!(socket.read_buf(&mut buffer)).poll(cx);
+        match read {
+            Poll::Ready(Ok(_)) => *input = buffer,
+            Poll::Ready(Err(_)) | Poll::Pending => {
+                buffer.clear();
+                READ_BUFFER.set(buffer);
+            }
+        }
+        read
+    });
+    match bytes.await? {
         0 => Err(Stop::Disconnected),
         bytes => Ok(bytes as u64),
     }
+}
+
+/// Keeps of `input` what is left of it, most often nothing, and gives the buffer back to the thread.
+fn keep_rest(input: &mut BytesMut) {
+    let rest = BytesMut::from(input.as_ref());
+    let mut buffer = std::mem::replace(input, rest);
+    buffer.clear();
+    READ_BUFFER.set(buffer);
 }
