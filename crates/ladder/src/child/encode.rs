@@ -10,12 +10,13 @@ use super::ChildError;
 use super::decode::frame_time;
 use super::link::Link;
 use super::pipeline::{Pipeline, SINK, SOURCE};
+use super::scaler::shrink_on_the_way;
 use crate::plan::{Plan, Preset, Rung, THREADS_MAX, macroblocks};
 use crate::wire::{WireFormat, from_worker};
 
 /// Between the stages, each of which has a thread: enough for a slow picture not to stop the others.
 const QUEUE: &str = "queue max-size-buffers=3 max-size-bytes=0 max-size-time=0";
-/// Bilinear: the cheapest that looks well at these factors. No borders: the plan's sizes have the picture's aspect.
+/// What `scaler` leaves to do. Bilinear: the cheapest that looks well at these factors. No borders: the plan's sizes have the picture's aspect.
 const SCALE: &str = "videoconvertscale method=bilinear add-borders=false";
 /// How far ahead of its mean rate an encoder may burst, in milliseconds of that rate.
 const VBV_MS: u32 = 1000;
@@ -46,10 +47,14 @@ pub(super) fn encoders(
     }
     let pipeline = Pipeline::parse("encoders", &description, link)?;
     for (index, rung) in plan.encoded() {
+        let queue: gst::Element = pipeline.element(&format!("branch{index}"))?;
+        let branch =
+            queue.static_pad("src").ok_or_else(|| ChildError::Pipeline(format!("branch {index} has no end")))?;
         let step = rung.frame_step / larger(plan, index).map_or(1, |larger| plan.rungs[larger].frame_step);
         if step > 1 {
-            thin_out(&pipeline, index, step, rung)?;
+            thin_out(&branch, step, rung);
         }
+        shrink_on_the_way(&branch, rung, link);
         let mut output = RungOutput::new(index, rung, plan.frames_per_keyframe, link);
         let ended = ended.clone();
         pipeline.on_sample(
@@ -91,9 +96,7 @@ fn encoder(rung: &Rung, preset: Preset) -> String {
 }
 
 /// Lets only every `step`-th frame into a rung's branch, and makes its caps say so.
-fn thin_out(pipeline: &Pipeline, index: usize, step: u32, rung: &Rung) -> Result<(), ChildError> {
-    let queue: gst::Element = pipeline.element(&format!("branch{index}"))?;
-    let pad = queue.static_pad("src").ok_or_else(|| ChildError::Pipeline(format!("branch {index} has no end")))?;
+fn thin_out(pad: &gst::Pad, step: u32, rung: &Rung) {
     let rate = gst::Fraction::new(rung.frame_rate.num as i32, rung.frame_rate.den as i32);
     let frames = AtomicU64::new(0);
     pad.add_probe(gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
@@ -116,7 +119,6 @@ fn thin_out(pipeline: &Pipeline, index: usize, step: u32, rung: &Rung) -> Result
             _ => gst::PadProbeReturn::Ok,
         }
     });
-    Ok(())
 }
 
 /// Numbers the frames of one encoder and holds it to the plan: none missing, keyframes at the cuts and nowhere else.

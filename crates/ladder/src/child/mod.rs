@@ -9,7 +9,9 @@ mod encode;
 mod link;
 mod pcm;
 mod pipeline;
+mod scaler;
 mod session;
+mod shrink;
 mod speed;
 mod video;
 
