@@ -11,7 +11,8 @@ CONFIG ?= config/weir.toml
 PLAYERS := tests/players
 PLAYERS_SOURCES := $(wildcard $(PLAYERS)/*.html $(PLAYERS)/*.js $(PLAYERS)/src/*) $(WEB)/src/bars.ts
 
-BENCH := cargo run --release --locked -p weir-benches --
+# Built together: each alone has features of dependencies of its own, and would build them anew.
+BENCH = cargo build --release --locked -p weir -p weir-benches && $(BUILT)/release/weir-benches
 
 .PHONY: help setup run demo build web players test check contract fuzz soak
 .PHONY: bench bench-ladder bench-ingest bench-origin bench-latency bench-waiters bench-srt bench-setup
@@ -78,31 +79,31 @@ fuzz: web ## Fuzz what reads bytes from outside: all targets or TARGET=..., each
 	@scripts/setup --fuzz
 	@scripts/fuzz $(TARGET)
 
-bench: build players bench-setup ## Measure everything beside its peers, into benches/RESULTS.md (half an hour; wants an idle machine)
+bench: web players bench-setup ## Measure everything beside its peers, into benches/RESULTS.md (half an hour; wants an idle machine)
 	$(BENCH) all
 
-bench-ladder: build bench-setup ## CPU, memory and pictures of the ladder beside ffmpeg's, of CLIP=... if given
+bench-ladder: web bench-setup ## CPU, memory and pictures of the ladder beside ffmpeg's, of CLIP=... if given
 	$(BENCH) ladder $(CLIP)
 
-bench-ingest: build bench-setup ## CPU and memory of many encoders beside nginx-rtmp and libsrt
+bench-ingest: web bench-setup ## CPU and memory of many encoders beside nginx-rtmp and libsrt
 	$(BENCH) ingest
 
-bench-origin: build bench-setup ## Playlists and segments beside nginx
+bench-origin: web bench-setup ## Playlists and segments beside nginx
 	$(BENCH) origin
 
-bench-latency: build players bench-setup ## From capture to screen with hls.js, Shaka and video.js
+bench-latency: web players bench-setup ## From capture to screen with hls.js, Shaka and video.js
 	$(BENCH) latency $(SECONDS_EACH)
 
-bench-waiters: build bench-setup ## Thousands of requests that wait for the next part
+bench-waiters: web bench-setup ## Thousands of requests that wait for the next part
 	$(BENCH) waiters
 
-bench-srt: bench-setup ## SRT on bad links and with many callers, beside libsrt (a quarter of an hour)
+bench-srt: web bench-setup ## SRT on bad links and with many callers, beside libsrt (a quarter of an hour)
 	$(BENCH) srt-losses
 	$(BENCH) srt-load
 
 bench-setup:
 	@scripts/setup --bench
 
-soak: build ## Let everything go wrong for MINUTES=30 with SEED=1, and look on
+soak: web ## Let everything go wrong for MINUTES=30 with SEED=1, and look on
 	@scripts/setup --soak
 	$(BENCH) soak $(or $(MINUTES),30) $(or $(SEED),1)

@@ -9,6 +9,8 @@ use tokio::time::{MissedTickBehavior, interval};
 use weir_testkit::{Log, proc};
 
 const LOOKS_EVERY: Duration = Duration::from_secs(1);
+/// Looks from one note of the memory to the next: a minute.
+const NOTES_EVERY: usize = 60;
 
 /// At one moment.
 #[derive(Debug, Clone, Copy, Default)]
@@ -31,6 +33,8 @@ impl Vitals {
 pub struct Notes {
     /// The most of each.
     pub most: Vitals,
+    /// Resident memory, minute by minute.
+    pub memory: Vec<u64>,
     /// Sentences of errors, and how often each came.
     pub errors: BTreeMap<String, u64>,
     /// Warnings, likewise.
@@ -47,7 +51,7 @@ pub async fn watch(pid: u32, log: Log, notebook: Notebook) {
     let mut ticks = interval(LOOKS_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut mark = 0;
-    loop {
+    for look in 0.. {
         ticks.tick().await;
         let (lines, next) = log.since(mark);
         mark = next;
@@ -55,6 +59,9 @@ pub async fn watch(pid: u32, log: Log, notebook: Notebook) {
         lines.iter().for_each(|line| notes.line(line));
         // Once it has ended there is nothing to note; that it has is found elsewhere.
         if let Ok(now) = Vitals::of(pid) {
+            if look % NOTES_EVERY == 0 {
+                notes.memory.push(now.memory);
+            }
             let most = &mut notes.most;
             *most = Vitals {
                 memory: most.memory.max(now.memory),

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hyper::header::{ACCEPT_ENCODING, HeaderName, IF_NONE_MATCH, IF_RANGE, RANGE};
+use hyper::header::{HeaderName, IF_NONE_MATCH, IF_RANGE, RANGE};
 use hyper::{HeaderMap, Method, Response};
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -19,8 +19,8 @@ use crate::site::{bad_request, missing_live, no_entry, unavailable};
 /// that has not changed (rfc8216bis 6.2.5.2).
 const HELD_TARGETS_MAX: u32 = 3;
 
-/// Headers that the answer depends on.
-const KEPT: [HeaderName; 4] = [ACCEPT_ENCODING, IF_NONE_MATCH, RANGE, IF_RANGE];
+/// Headers that the answer depends on. Most requests have none of them.
+const KEPT: [HeaderName; 3] = [IF_NONE_MATCH, RANGE, IF_RANGE];
 
 /// What of a rendition is asked for.
 #[derive(Debug)]
@@ -37,6 +37,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) rendition: &'a str,
     pub(crate) method: &'a Method,
     pub(crate) headers: &'a HeaderMap,
+    /// Whether a playlist is to be in the gzip coding.
+    pub(crate) gzip: bool,
 }
 
 /// What is to be done now.
@@ -60,6 +62,7 @@ struct Kept {
     rendition: Box<str>,
     method: Method,
     headers: HeaderMap,
+    gzip: bool,
 }
 
 /// How holding ended.
@@ -98,7 +101,7 @@ impl Asked<'_> {
         match decision {
             Decision::Deliver => {
                 let blocking = directives.is_blocking() && !snapshot.ended;
-                Look::Answer(live::playlist(self.headers, playlist, edge, blocking))
+                Look::Answer(live::playlist(self.headers, self.gzip, playlist, edge, blocking))
             }
             Decision::Hold => Look::Hold(held_at_most(edge)),
             Decision::Refuse(why) => Look::Answer(bad_request(why, edge)),
@@ -129,7 +132,7 @@ impl Kept {
             Wanted::IFrames(directives) => Wanted::IFrames(directives),
             Wanted::File(name) => Wanted::File(Cow::Owned(name.into_owned())),
         };
-        Self { wanted, rendition: asked.rendition.into(), method: asked.method.clone(), headers }
+        Self { wanted, rendition: asked.rendition.into(), method: asked.method.clone(), headers, gzip: asked.gzip }
     }
 
     fn look(&self, snapshot: &Snapshot) -> Look {
@@ -138,7 +141,8 @@ impl Kept {
             Wanted::IFrames(directives) => Wanted::IFrames(*directives),
             Wanted::File(name) => Wanted::File(Cow::Borrowed(name)),
         };
-        Asked { wanted, rendition: &self.rendition, method: &self.method, headers: &self.headers }.look(snapshot)
+        let Self { rendition, method, headers, gzip, .. } = self;
+        Asked { wanted, rendition, method, headers, gzip: *gzip }.look(snapshot)
     }
 }
 
@@ -190,7 +194,7 @@ mod tests {
         source.mark_unchanged();
         let wanted = Wanted::Playlist(Directives::default());
         let headers = HeaderMap::new();
-        let asked = Asked { wanted, rendition: "720p", method: &Method::GET, headers: &headers };
+        let asked = Asked { wanted, rendition: "720p", method: &Method::GET, headers: &headers, gzip: true };
         let held = Held::new(asked, door(audience), source, Duration::from_secs(6));
         publish.send_replace(Some(Arc::new(next)));
         let (_close, mut closing) = watch::channel(false);

@@ -4,7 +4,6 @@ use hyper::{HeaderMap, Method, Response, StatusCode};
 use weir_packager::{Edge, MediaFile, Playlist};
 
 use crate::conditional::{not_modified, range_allowed};
-use crate::encoding::prefers_gzip;
 use crate::headers::{NO_STORE, share_with_all};
 use crate::range::{Wanted, wanted};
 
@@ -44,25 +43,32 @@ fn playlist_cache(edge: &Edge, blocking: bool) -> HeaderValue {
         return max_age((edge.target_duration_s / 2).max(1));
     }
     let shared = BLOCKING_TARGETS * edge.target_duration_s;
-    HeaderValue::from_str(&format!("max-age=0, s-maxage={shared}")).unwrap_or(NO_STORE)
+    HeaderValue::try_from(format!("max-age=0, s-maxage={shared}")).unwrap_or(NO_STORE)
 }
 
 /// `max-age` of so many seconds.
 pub(crate) fn max_age(seconds: u32) -> HeaderValue {
-    HeaderValue::from_str(&format!("max-age={seconds}")).unwrap_or(NO_STORE)
+    HeaderValue::try_from(format!("max-age={seconds}")).unwrap_or(NO_STORE)
 }
 
-/// Answers with a playlist. `Range` is ignored: Chromium's own player asks for `bytes=0-` and wants the whole.
-pub(crate) fn playlist(request: &HeaderMap, playlist: &Playlist, edge: &Edge, blocking: bool) -> Response<Vec<Bytes>> {
-    let gzip = prefers_gzip(request);
+/// Answers with a playlist, in the gzip coding or as it is. `Range` is ignored: Chromium's own player asks for `bytes=0-` and
+/// wants the whole.
+pub(crate) fn playlist(
+    request: &HeaderMap,
+    gzip: bool,
+    playlist: &Playlist,
+    edge: &Edge,
+    blocking: bool,
+) -> Response<Vec<Bytes>> {
     let etag = if gzip { gzip_tag(&playlist.etag) } else { playlist.etag.clone() };
     let mut headers = HeaderMap::with_capacity(12);
     headers.insert(header::VARY, ACCEPT_ENCODING);
     headers.insert(header::CACHE_CONTROL, playlist_cache(edge, blocking));
     headers.insert(PRIORITY, PRIORITY_PLAYLIST);
-    insert_tag(&mut headers, &etag);
+    let is_known = not_modified(request, &etag);
+    insert_text(&mut headers, header::ETAG, etag);
     share_with_all(&mut headers);
-    if not_modified(request, &etag) {
+    if is_known {
         return assembled(StatusCode::NOT_MODIFIED, headers, Vec::new());
     }
     headers.insert(header::CONTENT_TYPE, PLAYLIST_TYPE);
@@ -94,11 +100,11 @@ pub(crate) fn media(method: &Method, request: &HeaderMap, file: &MediaFile) -> R
         }
         Wanted::Part { start, end } => {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(file.content_type));
-            insert_text(&mut headers, header::CONTENT_RANGE, &format!("bytes {start}-{}/{length}", end - 1));
+            insert_text(&mut headers, header::CONTENT_RANGE, format!("bytes {start}-{}/{length}", end - 1));
             assembled(StatusCode::PARTIAL_CONTENT, headers, file.slice(start..end))
         }
         Wanted::Unsatisfiable => {
-            insert_text(&mut headers, header::CONTENT_RANGE, &format!("bytes */{length}"));
+            insert_text(&mut headers, header::CONTENT_RANGE, format!("bytes */{length}"));
             // The tag and the hour of life belong to the file, not to this refusal.
             headers.remove(header::ETAG);
             headers.insert(header::CACHE_CONTROL, max_age(1));
@@ -125,12 +131,12 @@ pub(crate) fn assembled(status: StatusCode, headers: HeaderMap, body: Vec<Bytes>
 }
 
 pub(crate) fn insert_tag(headers: &mut HeaderMap, etag: &str) {
-    insert_text(headers, header::ETAG, etag);
+    insert_text(headers, header::ETAG, etag.to_owned());
 }
 
 /// Inserts text of our own making; what cannot stand in a header is left out.
-fn insert_text(headers: &mut HeaderMap, name: header::HeaderName, text: &str) {
-    if let Ok(value) = HeaderValue::from_str(text) {
+fn insert_text(headers: &mut HeaderMap, name: header::HeaderName, text: String) {
+    if let Ok(value) = HeaderValue::try_from(text) {
         headers.insert(name, value);
     }
 }

@@ -12,6 +12,7 @@ use crate::assets::Assets;
 use crate::config::Limits;
 use crate::directives::Directives;
 use crate::directory::{Directory, Showing, Source};
+use crate::encoding::prefers_gzip;
 use crate::headers::{self, NO_STORE, TEXT};
 use crate::hold::{Asked, Held, Look, Wanted};
 use crate::live;
@@ -119,7 +120,7 @@ impl Site {
             Route::Multivariant { channel } => {
                 return Reply::Now(match self.enter(channel, asking) {
                     Ok(Entered { snapshot, .. }) => {
-                        live::playlist(headers, &snapshot.multivariant, &snapshot.edge, false)
+                        live::playlist(headers, prefers_gzip(headers), &snapshot.multivariant, &snapshot.edge, false)
                     }
                     Err(why) => no_entry(why),
                 });
@@ -198,7 +199,8 @@ impl Site {
 impl Entered {
     fn look(self, wanted: Wanted<'_>, rendition: &str, asking: &Asking<'_>) -> Reply {
         let Asking { method, headers, .. } = *asking;
-        let asked = Asked { wanted, rendition, method, headers };
+        let gzip = !matches!(wanted, Wanted::File(_)) && prefers_gzip(headers);
+        let asked = Asked { wanted, rendition, method, headers, gzip };
         match asked.look(&self.snapshot) {
             Look::Answer(response) => Reply::Now(response),
             Look::Hold(at_most) => Reply::Held(Box::new(Held::new(asked, self.door, self.source, at_most))),
