@@ -4,8 +4,10 @@
 
 mod support;
 
-use support::{Ladder, Source, Track, decode_audio, decode_video, run, small_rungs, source, worker_command};
-use weir_ladder::{CopyWatch, measure_speed};
+use support::{
+    Ladder, Source, Track, decode_audio, decode_tiles, decode_video, run, small_rungs, source, worker_command,
+};
+use weir_ladder::{CopyWatch, RungSpec, measure_speed};
 use weir_media::{AudioParams, FrameRate, TrackFormat, TrackKind};
 
 #[test]
@@ -65,6 +67,25 @@ async fn fast_rates_are_halved_on_the_rung_that_allows_only_30() {
             (*frame_rate, params.sps.declared_rate),
             (FrameRate::new(num / 2, den), Some(FrameRate::new(num / 2, den)))
         );
+    }
+}
+
+#[tokio::test]
+async fn all_rungs_show_the_same_picture_whatever_factor_they_shrink_by() {
+    let [large, small] = small_rungs().try_into().expect("two rungs");
+    let sized = |width, height, spec: &RungSpec| RungSpec { name: format!("{height}p"), width, height, ..spec.clone() };
+    // By 3:2, by 2:1, and by a factor that is neither.
+    let rungs = [sized(960, 540, &large), large, small.clone(), sized(256, 144, &small)];
+    let source = clip("960x540", "25", COPIED);
+    let ladder = run(source.job(&rungs), source.frames.clone()).await.expect("it runs to its end");
+    let best = decode_tiles(&ladder.tracks[0]);
+    assert!(best.len() >= 49, "{} pictures", best.len());
+    for (track, spec) in ladder.tracks.iter().zip(&rungs).skip(1) {
+        let tiles = decode_tiles(track);
+        assert_eq!(tiles.len(), best.len(), "{}", spec.name);
+        let off = |(a, b): (&Vec<u8>, &Vec<u8>)| a.iter().zip(b).map(|(a, b)| a.abs_diff(*b)).max();
+        let worst = best.iter().zip(&tiles).filter_map(off).max();
+        assert!(worst.is_some_and(|worst| worst <= 8), "{}: a tile is off by {worst:?}", spec.name);
     }
 }
 

@@ -11,6 +11,15 @@ pub type Picture = u8;
 
 /// Decodes a video rendition with ffmpeg, which must have nothing to complain about.
 pub fn decode_video(track: &Track) -> Vec<Picture> {
+    shrunk(track, 1, 1)
+}
+
+/// Mean brightness of the 16 by 9 tiles of each decoded picture.
+pub fn decode_tiles(track: &Track) -> Vec<Vec<u8>> {
+    shrunk(track, 16, 9).chunks(16 * 9).map(<[u8]>::to_vec).collect()
+}
+
+fn shrunk(track: &Track, width: u32, height: u32) -> Vec<u8> {
     let Some(TrackFormat::Video { params, .. }) = &track.format else { panic!("not video: {:?}", track.format) };
     let mut stream = Vec::new();
     let mut unit = |nal: &[u8]| {
@@ -23,9 +32,8 @@ pub fn decode_video(track: &Track) -> Vec<Picture> {
     for frame in &track.frames {
         nal_units(&frame.data, params.nal_length_size).for_each(&mut unit);
     }
-    let to_brightness =
-        ["-vsync", "passthrough", "-vf", "scale=1:1:flags=area,setsar=1", "-pix_fmt", "gray", "-f", "rawvideo"];
-    ffmpeg("h264", &stream, &to_brightness)
+    let scale = format!("scale={width}:{height}:flags=area,setsar=1");
+    ffmpeg("h264", &stream, &["-vsync", "passthrough", "-vf", &scale, "-pix_fmt", "gray", "-f", "rawvideo"])
 }
 
 /// The SPS and PPS of an `AVCDecoderConfigurationRecord` with one of each.

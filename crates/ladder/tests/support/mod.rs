@@ -1,6 +1,6 @@
 //! Sources made by ffmpeg, a worker that is this very test program, and ffmpeg as the judge of what comes out.
 
-#![allow(dead_code, reason = "every test program uses a part")]
+#![allow(dead_code, unused_imports, reason = "every test program uses a part")]
 
 mod flv;
 mod judge;
@@ -14,7 +14,7 @@ use weir_ladder::{
 use weir_media::{AudioParams, Frame, TrackFormat, TrackKind, VideoParams};
 
 pub use flv::source;
-pub use judge::{decode_audio, decode_video};
+pub use judge::{decode_audio, decode_tiles, decode_video};
 
 /// Name of the ignored test that every program with workers has: run on its own, it is the worker process.
 pub const WORKER_TEST: &str = "the_worker_process";
