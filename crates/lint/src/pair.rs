@@ -102,7 +102,10 @@ fn hinted(before: &Playlist, now: &Playlist, sink: &mut Sink) {
 #[derive(Debug, Default)]
 pub struct Pace {
     segment: Option<(u64, Duration)>,
-    part: Option<((u64, usize), Duration)>,
+    /// How far the playlist reached: its edge, and its newest part.
+    reached: Option<((u64, usize), Option<(u64, usize)>)>,
+    /// When that part came.
+    part: Option<Duration>,
     /// What was late, until the next change tells whether it was the last before an interruption.
     late: Sink,
 }
@@ -113,13 +116,17 @@ impl Pace {
         let target = Duration::from_secs(now.target_s.unwrap_or(1));
         let next = now.next_msn();
         let edge = (next, now.open.parts.len());
-        if self.part.is_some_and(|(last, _)| edge <= last) && !now.ended {
+        let newest = now.numbered().last().map(|(msn, segment)| (msn, segment.parts.len()));
+        if self.reached.is_some_and(|(last, _)| edge <= last) && !now.ended {
             return;
         }
+        // A segment that is closed with the parts it has is short: that tells nothing yet of what comes next.
+        let only_closed = now.part_target_us.is_some() && self.reached.is_some_and(|(_, last)| newest == last);
+        self.reached = Some((edge, newest));
         let excused = now.ended || interrupted(now);
         if excused {
             self.late.findings.clear();
-        } else {
+        } else if !only_closed {
             self.finish(sink);
         }
         let late = &mut self.late;
@@ -135,14 +142,17 @@ impl Pace {
         if self.segment.is_none_or(|(last, _)| next > last) {
             self.segment = Some((next, at));
         }
-        if let (Some(part_us), Some((_, then))) = (now.part_target_us, self.part) {
+        if only_closed {
+            return;
+        }
+        if let (Some(part_us), Some(then)) = (now.part_target_us, self.part) {
             let took = at.saturating_sub(then);
             let most = Duration::from_micros(part_us) + TOLERANCE;
             late.check("L2", 0, excused || took <= most, || {
                 format!("part {} of segment {next} came {took:?} after the one before", edge.1)
             });
         }
-        self.part = Some((edge, at));
+        self.part = Some(at);
     }
 
     /// Nothing more comes: what was late was not the last before an interruption.

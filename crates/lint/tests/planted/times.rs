@@ -25,6 +25,10 @@ fn paced(states: &[(&str, u64)]) -> Vec<Finding> {
     sink.findings
 }
 
+fn rules(findings: &[Finding]) -> Vec<&'static str> {
+    findings.iter().map(|finding| finding.rule).collect()
+}
+
 fn skipped(edit: fn(String) -> String) -> Vec<Finding> {
     let full = good();
     let (head, rest) = full.split_once("#EXT-X-MAP").expect("a map");
@@ -96,6 +100,18 @@ fn good_changes_and_answers_are_left_alone() {
         "PART:DURATION=0.500000,URI=\"109.0.m4s\",GAP=YES",
     );
     assert_eq!(paced(&[(&good(), 0), (&live(100, 9, 0), 1500), (&gap, 2000)]), []);
+    // Likewise, with the segment closed in between, two parts short: that is not a part.
+    let late = live(100, 8, 3);
+    let closed = late.replace(
+        "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"108.3",
+        "#EXTINF:1.500000,\n108.m4s\n#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"109.0",
+    );
+    let gap =
+        gap.replace(&"#EXT-X-PART:DURATION=0.500000,URI=\"108.3.m4s\"\n#EXTINF:2.000000,\n", "#EXTINF:1.500000,\n");
+    assert_eq!(paced(&[(&good(), 0), (&late, 1500), (&closed, 1600), (&gap, 2000)]), []);
+    let goes_on = live(100, 9, 1)
+        .replace("#EXT-X-PART:DURATION=0.500000,URI=\"108.3.m4s\"\n#EXTINF:2.000000,\n", "#EXTINF:1.500000,\n");
+    assert_eq!(rules(&paced(&[(&good(), 0), (&late, 1500), (&closed, 1600), (&goes_on, 2000)])), ["L2"]);
     assert_eq!(skipped(|delta| delta), []);
     assert_eq!(answered(&answer()), []);
     assert_eq!(media(&with("content-type", "video/iso.segment"), true), []);
