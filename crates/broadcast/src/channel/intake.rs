@@ -235,7 +235,9 @@ impl Channel {
     }
 
     fn first_show(&self) -> io::Result<Show> {
-        let (packager, ledger) = self.files.begin(self.settings.packager, &session_id())?;
+        // A disk that takes nothing holds up this channel alone.
+        let begin = || self.files.begin(self.settings.packager, &session_id());
+        let (packager, ledger) = tokio::task::block_in_place(begin)?;
         let packager = match self.spec.lasting {
             Lasting::Standing => packager,
             // One that is on air already has lost what an earlier run had shown: nothing of it is to be kept back.
