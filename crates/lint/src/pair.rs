@@ -102,12 +102,10 @@ fn hinted(before: &Playlist, now: &Playlist, sink: &mut Sink) {
 #[derive(Debug, Default)]
 pub struct Pace {
     segment: Option<(u64, Duration)>,
-    /// How far the playlist reached: its edge, and its newest part.
-    reached: Option<((u64, usize), Option<(u64, usize)>)>,
-    /// When that part came.
-    part: Option<Duration>,
-    /// What was late, until the next change tells whether it was the last before an interruption.
+    part: Option<((u64, usize), Duration)>,
+    /// What was late, until it is known whether it was the last before an interruption, and since when.
     late: Sink,
+    late_since: Option<Duration>,
 }
 
 impl Pace {
@@ -116,17 +114,15 @@ impl Pace {
         let target = Duration::from_secs(now.target_s.unwrap_or(1));
         let next = now.next_msn();
         let edge = (next, now.open.parts.len());
-        let newest = now.numbered().last().map(|(msn, segment)| (msn, segment.parts.len()));
-        if self.reached.is_some_and(|(last, _)| edge <= last) && !now.ended {
+        if self.part.is_some_and(|(last, _)| edge <= last) && !now.ended {
             return;
         }
-        // A segment that is closed with the parts it has is short: that tells nothing yet of what comes next.
-        let only_closed = now.part_target_us.is_some() && self.reached.is_some_and(|(_, last)| newest == last);
-        self.reached = Some((edge, newest));
         let excused = now.ended || interrupted(now);
+        // What was left of an epoch may come at once, in several parts: only what comes in its own time goes on.
+        let settles = Duration::from_micros(now.part_target_us.unwrap_or(0));
         if excused {
-            self.late.findings.clear();
-        } else if !only_closed {
+            (self.late.findings, self.late_since) = (Vec::new(), None);
+        } else if self.late_since.is_some_and(|since| at.saturating_sub(since) >= settles) {
             self.finish(sink);
         }
         let late = &mut self.late;
@@ -142,21 +138,22 @@ impl Pace {
         if self.segment.is_none_or(|(last, _)| next > last) {
             self.segment = Some((next, at));
         }
-        if only_closed {
-            return;
-        }
-        if let (Some(part_us), Some(then)) = (now.part_target_us, self.part) {
+        if let (Some(part_us), Some((_, then))) = (now.part_target_us, self.part) {
             let took = at.saturating_sub(then);
             let most = Duration::from_micros(part_us) + TOLERANCE;
             late.check("L2", 0, excused || took <= most, || {
                 format!("part {} of segment {next} came {took:?} after the one before", edge.1)
             });
         }
-        self.part = Some(at);
+        if !late.findings.is_empty() {
+            self.late_since.get_or_insert(at);
+        }
+        self.part = Some((edge, at));
     }
 
     /// Nothing more comes: what was late was not the last before an interruption.
     pub fn finish(&mut self, sink: &mut Sink) {
+        self.late_since = None;
         sink.findings.append(&mut self.late.findings);
     }
 }
