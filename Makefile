@@ -11,7 +11,8 @@ CONFIG ?= config/weir.toml
 PLAYERS := tests/players
 PLAYERS_SOURCES := $(wildcard $(PLAYERS)/*.html $(PLAYERS)/*.js $(PLAYERS)/src/*) $(WEB)/src/bars.ts
 
-# Built together: each alone has features of dependencies of its own, and would build them anew.
+# Built together, since each alone has features of dependencies of its own and would build them anew; so this weir may differ
+# from that of `make build` in such features.
 BENCH = cargo build --release --locked -p weir -p weir-benches && $(BUILT)/release/weir-benches
 
 .PHONY: help setup run demo build web players test check contract fuzz soak

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use super::spent::spent_by;
-use super::{CLIP, Ladder, PRESET, RUNGS, arguments, fresh, shell};
+use super::{CLIP, Ladder, PRESET, RUNGS, SPEED, arguments, fresh, shell};
 
 const FOLDER: &str = "ffmpeg";
 /// Every rung from the next larger one, as weir does it.
@@ -38,7 +38,7 @@ pub fn command_line() -> String {
 
 fn args() -> Vec<String> {
     let mut args =
-        arguments(&format!("-hide_banner -nostdin -nostats -v error -y -re -i {CLIP} -filter_complex {SCALERS}"));
+        arguments(&format!("-nostdin -v error -y -readrate {SPEED} -i {CLIP} -filter_complex {SCALERS}"));
     for (index, rung) in RUNGS.iter().enumerate() {
         let kbps = rung.kbps;
         // The VBV holds a second, as weir's does. Without -threads every encoder would have as many as there are cores and

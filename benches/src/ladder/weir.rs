@@ -1,15 +1,16 @@
 //! weir as a ladder.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use tokio::time::sleep;
-use weir_testkit::{Config, Daemon, Download, proc, push_clip};
+use weir_testkit::{Config, Daemon, Download, Process, proc};
 
 use super::clip::Clip;
 use super::spent::{LOOKS_EVERY, Peaks, Spent};
-use super::{Ladder, PRESET, RUNGS, fresh};
+use super::{Ladder, PRESET, RUNGS, SPEED, arguments, fresh};
+use crate::pinned::{LOAD_CPU, SERVER_CPU, pinned};
 
 /// From the end of a clip to ENDLIST: the reconnect window and the draining.
 const ENDED_WITHIN: Duration = Duration::from_secs(30);
@@ -22,10 +23,14 @@ const COPIES: &str = "the encoder's own picture is the best rendition";
 /// `None` when a clip was to be copied that is not fit for it.
 pub async fn run(clip: &Clip, folder: &Path, copy_best: bool) -> Result<Option<Ladder>> {
     let out = fresh(folder, if copy_best { "weir-copying" } else { "weir" })?;
-    let config = Config { preset: PRESET, reconnect_window_s: 5, copy_best, ..Config::full_ladder("1080p") };
+    let cpu = Some(SERVER_CPU);
+    let config = Config { preset: PRESET, reconnect_window_s: 5, copy_best, cpu, ..Config::full_ladder("1080p") };
     let daemon = Daemon::start(config).await?;
-    let (before, begun) = (proc::cpu_of_tree(daemon.pid()), Instant::now());
-    let mut encoder = push_clip(&clip.path, &[], &daemon.publish_url())?;
+    let before = proc::cpu_of_tree(daemon.pid());
+    let mut push = pinned(LOAD_CPU, "ffmpeg");
+    push.args(arguments(&format!("-v error -nostdin -readrate {SPEED} -i"))).arg(&clip.path);
+    push.args(arguments("-c copy -flvflags no_duration_filesize -f flv")).arg(daemon.publish_url());
+    let mut encoder = Process::spawn("ffmpeg", push, &[])?;
     let mut peaks = Peaks::default();
     while encoder.is_running() {
         peaks.look_at(&proc::tree(daemon.pid()));
@@ -37,7 +42,7 @@ pub async fn run(clip: &Clip, folder: &Path, copy_best: bool) -> Result<Option<L
     for path in hls.renditions().await? {
         hls.wait_playlist(&path, "it has ended", ENDED_WITHIN, |playlist| playlist.ended).await?;
     }
-    let (cpu, took) = (proc::cpu_of_tree(daemon.pid()) - before, begun.elapsed());
+    let cpu = proc::cpu_of_tree(daemon.pid()) - before;
     let downloads = hls.download_ended(ENDED_WITHIN).await?;
     check_work(&downloads, clip.frames)?;
     let mut files = Vec::new();
@@ -48,7 +53,7 @@ pub async fn run(clip: &Clip, folder: &Path, copy_best: bool) -> Result<Option<L
     }
     let copied = daemon.log().text().contains(COPIES);
     daemon.stop().await?;
-    Ok((copied == copy_best).then_some(Ladder { spent: Spent { cpu, peak: peaks.sum(), took }, files }))
+    Ok((copied == copy_best).then_some(Ladder { spent: Spent { cpu, peak: peaks.sum() }, files }))
 }
 
 /// A contender that skipped work has not won: three renditions with every frame, one of audio.

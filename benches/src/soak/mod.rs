@@ -182,7 +182,7 @@ async fn make(stage: &mut Stage, path: &str, step: Step, begun: Instant) -> Resu
         Some(took) => println!("         well after {:.1} s", took.as_secs_f64()),
         None => println!("         NOT well within {RECOVERS_WITHIN:?}\n{}", stage.daemon.log().tail()),
     }
-    Ok(Made { fault, from, until: begun.elapsed(), recovered })
+    Ok(Made { fault, from, over: over.duration_since(begun), until: begun.elapsed(), recovered })
 }
 
 /// Notes when each finding came.

@@ -27,8 +27,8 @@ struct Excuse {
 const EXCUSES: &[Excuse] = &[Excuse {
     fault: |fault| fault == Fault::UplinkStall,
     rules: &["L2"],
-    reason: "what a standing uplink holds back comes late but whole, and weir waits for it as long as no segment is overdue: \
-             gap parts in its place would be in time and lose it for everybody",
+    reason: "what a stalled uplink holds back comes late but whole, and weir waits for it as long as no segment is overdue: \
+             gap parts instead of it would be in time and lose it for everybody",
 }];
 
 /// A fault that was made.
@@ -38,6 +38,8 @@ pub struct Made {
     /// From its beginning to the end of its recovery, since the begin of the run.
     pub from: Duration,
     pub until: Duration,
+    /// When it was undone.
+    pub over: Duration,
     /// How long after it was over media came again; `None` when they did not in time.
     pub recovered: Option<Duration>,
 }
@@ -84,9 +86,8 @@ impl Run {
     }
 
     /// The fault that was going on at `at`, or had just been.
-    fn during(&self, at: Duration) -> Option<Fault> {
-        let made = self.made.iter().rev().find(|made| made.from <= at && at <= made.until + AFTERMATH)?;
-        Some(made.fault)
+    fn during(&self, at: Duration) -> Option<&Made> {
+        self.made.iter().rev().find(|made| made.from <= at && at <= made.until + AFTERMATH)
     }
 
     fn broken(&self) -> BTreeMap<&'static str, Broken> {
@@ -94,11 +95,11 @@ impl Run {
         for (at, finding) in &self.findings {
             let during = self.during(*at);
             let broken = rules.entry(finding.rule).or_default();
-            match during.and_then(|fault| excuse(fault, finding.rule)) {
+            match during.filter(|made| *at <= made.over + AFTERMATH).and_then(|made| excuse(made.fault, finding.rule)) {
                 Some(_) => broken.excused += 1,
                 None => {
                     broken.blamed += 1;
-                    let during = during.map_or("nothing".to_owned(), |fault| fault.to_string());
+                    let during = during.map_or("nothing".to_owned(), |made| made.fault.to_string());
                     *broken.during.entry(during).or_default() += 1;
                     if broken.first.is_empty() {
                         broken.first = format!("{} s, {}: {}", at.as_secs(), finding.place, finding.what);
@@ -192,7 +193,7 @@ impl Run {
         let _ = writeln!(text, "| open files | {} | {} | {} |", first.files, last.files, most.files);
         let _ = writeln!(text, "| threads | {} | {} | {} |\n", first.threads, last.threads, most.threads);
         let memory: Vec<_> = self.notes.memory.iter().map(|bytes| mb(*bytes)).collect();
-        let _ = writeln!(text, "Memory minute by minute: {}.\n", memory.join(", "));
+        let _ = writeln!(text, "Memory about once a minute: {}.\n", memory.join(", "));
     }
 
     fn write_log(&self, text: &mut String) {

@@ -9,7 +9,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use weir_testkit::{Log, proc};
 
 const LOOKS_EVERY: Duration = Duration::from_secs(1);
-/// Looks from one note of the memory to the next: a minute.
+/// Looks from one note of the memory to the next: about a minute.
 const NOTES_EVERY: usize = 60;
 
 /// At one moment.
@@ -33,7 +33,7 @@ impl Vitals {
 pub struct Notes {
     /// The most of each.
     pub most: Vitals,
-    /// Resident memory, minute by minute.
+    /// Resident memory, about once a minute.
     pub memory: Vec<u64>,
     /// Sentences of errors, and how often each came.
     pub errors: BTreeMap<String, u64>,

@@ -16,9 +16,9 @@ pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Lets a connection run, and sends at the end of each of its turns what it wrote.
 ///
-/// A turn of HTTP/2 comes after those of all tasks that can run already. Each answer is a task of its own that wakes the
-/// connection, and tokio runs what was woken last first: the hundreds of answers that one part releases would be a turn
-/// and a system call each. Nobody waits for longer than it takes to run those tasks.
+/// A turn of HTTP/2 comes after those of the tasks that can run already, or of some dozens of them (tokio's event interval).
+/// Each answer is a task of its own that wakes the connection, and tokio runs what was woken last first: the hundreds of
+/// answers that one part releases would be a turn and a system call each.
 pub(crate) async fn turns<S: AsyncWrite + Unpin>(
     mut connection: impl Future<Output = Result<(), BoxError>> + Unpin,
     gathered: &Gathered<S>,
@@ -71,7 +71,8 @@ impl Queue {
                 Place::Outside => *place = Place::Inside(cx.waker().clone()),
             }
         }
-        // Of the future nothing is needed but that tokio wakes the queue once the others have run.
+        // Of the future nothing is needed but that tokio wakes the queue once the others have run, which it does also when
+        // the future is gone. The test below hangs should that ever change.
         let waker = Waker::from(Arc::clone(self));
         let _ = pin!(yield_now()).poll(&mut Context::from_waker(&waker));
         false

@@ -26,14 +26,15 @@ use crate::publication::Asking;
 use crate::shutdown::stopped;
 use crate::{CloseReason, Encoder, EndReason, IngestEvent, Protocol, PublishRequest, StreamKey, telemetry};
 
-/// Bytes asked of the socket at once: most frames of a fast stream whole.
+/// Bytes asked of the socket at once: enough for most frames of a fast stream.
 const READ_BYTES: usize = 64 << 10;
 /// How long a peer may take to read our last words and close. ffmpeg and librtmp need under 0.3 s.
 const LINGER: Duration = Duration::from_secs(1);
 
 thread_local! {
-    /// What the connections of a thread read into in turns, each only for as long as it takes to put messages together: one
-    /// buffer stays in the processor's cache, where one for each connection would not, and costs an idle encoder nothing.
+    /// What the connections of a thread read into in turns, each for as long as it takes to put messages together and to
+    /// answer them: one buffer stays in the processor's cache, where one for each connection would not, and an idle encoder
+    /// has none.
     static READ_BUFFER: Cell<BytesMut> = Cell::new(BytesMut::new());
 }
 
@@ -185,7 +186,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let mut last_read = Instant::now();
         // Armed again only when it fires: a stream reads some hundred times a second.
         let idle = sleep(idle_timeout);
-        // Likewise asked for once: to wait anew for each read takes as long as the read.
+        // Likewise waited for once.
         let mut shutdown = self.shutdown.clone();
         let stopped = stopped(&mut shutdown);
         tokio::pin!(idle, stopped);
@@ -262,6 +263,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             while read(&mut self.socket, &mut self.input).await.is_ok() {
                 self.input.clear();
+                keep_rest(&mut self.input);
             }
             self.socket.shutdown().await
         };
@@ -294,10 +296,11 @@ async fn read<S: AsyncRead + Unpin>(socket: &mut S, input: &mut BytesMut) -> Res
     }
 }
 
-/// Keeps of `input` what is left of it, most often nothing, and gives the buffer back to the thread.
+/// Keeps of `input` what is left of it, most often nothing, and gives the buffer back to the thread, unless that has one.
 fn keep_rest(input: &mut BytesMut) {
     let rest = BytesMut::from(input.as_ref());
     let mut buffer = std::mem::replace(input, rest);
     buffer.clear();
-    READ_BUFFER.set(buffer);
+    let threads = READ_BUFFER.take();
+    READ_BUFFER.set(if threads.capacity() > 0 { threads } else { buffer });
 }

@@ -16,7 +16,7 @@ use crate::wire::{WireFormat, from_worker};
 
 /// Between the stages, each of which has a thread: enough for a slow picture not to stop the others.
 const QUEUE: &str = "queue max-size-buffers=3 max-size-bytes=0 max-size-time=0";
-/// What `scaler` leaves to do. Bilinear: the cheapest that looks well at these factors. No borders: the plan's sizes have the picture's aspect.
+/// For what `scaler` leaves. Bilinear: the cheapest that looks well. No borders: the plan's sizes have the picture's aspect.
 const SCALE: &str = "videoconvertscale method=bilinear add-borders=false";
 /// How far ahead of its mean rate an encoder may burst, in milliseconds of that rate.
 const VBV_MS: u32 = 1000;

@@ -55,7 +55,6 @@ impl Scaler {
     /// From pictures of `caps` to others of `size`; `None` where that is not for us: other factors, deeper pictures, pixels
     /// that are not square.
     fn new(caps: &gst::CapsRef, size: (u32, u32)) -> Result<Option<Self>, ChildError> {
-        let failed = |error: gst::glib::BoolError| ChildError::Pipeline(error.to_string());
         let from = gst_video::VideoInfo::from_caps(caps).map_err(failed)?;
         let fits = from.format() == gst_video::VideoFormat::I420 && from.par() == gst::Fraction::new(1, 1);
         let Some(factor) = Factor::between((from.width(), from.height()), size).filter(|_| fits) else {
@@ -75,25 +74,29 @@ impl Scaler {
     }
 
     fn shrunk(&self, picture: &gst::Buffer) -> Result<gst::Buffer, ChildError> {
-        let failed = |error: gst::glib::BoolError| ChildError::Pipeline(error.to_string());
         let from = gst_video::VideoFrameRef::from_buffer_ref_readable(picture, &self.from).map_err(failed)?;
         let empty = self.pool.acquire_buffer(None).map_err(|error| ChildError::Pipeline(error.to_string()))?;
         let unmapped = |_| ChildError::Pipeline("a picture cannot be written".to_owned());
         let mut to = gst_video::VideoFrame::from_buffer_writable(empty, &self.to).map_err(unmapped)?;
-        for (plane, component) in (0..from.n_planes()).zip(0..) {
+        // In this format a plane is a component.
+        for plane in 0..from.n_planes() {
+            let (index, component) = (plane as usize, plane as u8);
             let bytes = from.plane_data(plane).map_err(failed)?;
-            let (stride, width) = (from.plane_stride()[component] as usize, from.comp_width(plane) as usize);
-            let source = Plane { bytes, stride, width, height: from.comp_height(plane) as usize };
-            let (stride, width) = (to.plane_stride()[component] as usize, to.comp_width(plane) as usize);
-            let height = to.comp_height(plane) as usize;
+            let width = self.from.comp_width(component) as usize;
+            let source = Plane { bytes, stride: from.plane_stride()[index] as usize, width };
+            let (stride, width) = (to.plane_stride()[index] as usize, self.to.comp_width(component) as usize);
             let bytes = to.plane_data_mut(plane).map_err(failed)?;
-            self.factor.shrink(&source, &mut Plane { bytes, stride, width, height })?;
+            self.factor.shrink(&source, &mut Plane { bytes, stride, width }, self.to.comp_height(component) as usize)?;
         }
         let mut shrunk = to.into_buffer();
         let kept = gst::BufferCopyFlags::FLAGS | gst::BufferCopyFlags::TIMESTAMPS;
         picture.copy_into(shrunk.make_mut(), kept, ..).map_err(failed)?;
         Ok(shrunk)
     }
+}
+
+fn failed(error: gst::glib::BoolError) -> ChildError {
+    ChildError::Pipeline(error.to_string())
 }
 
 impl Drop for Scaler {
