@@ -37,8 +37,7 @@ pub fn command_line() -> String {
 }
 
 fn args() -> Vec<String> {
-    let mut args =
-        arguments(&format!("-nostdin -v error -y -readrate {SPEED} -i {CLIP} -filter_complex {SCALERS}"));
+    let mut args = arguments(&format!("-nostdin -v error -y -readrate {SPEED} -i {CLIP} -filter_complex {SCALERS}"));
     for (index, rung) in RUNGS.iter().enumerate() {
         let kbps = rung.kbps;
         // The VBV holds a second, as weir's does. Without -threads every encoder would have as many as there are cores and

@@ -86,7 +86,11 @@ impl Scaler {
             let source = Plane { bytes, stride: from.plane_stride()[index] as usize, width };
             let (stride, width) = (to.plane_stride()[index] as usize, self.to.comp_width(component) as usize);
             let bytes = to.plane_data_mut(plane).map_err(failed)?;
-            self.factor.shrink(&source, &mut Plane { bytes, stride, width }, self.to.comp_height(component) as usize)?;
+            self.factor.shrink(
+                &source,
+                &mut Plane { bytes, stride, width },
+                self.to.comp_height(component) as usize,
+            )?;
         }
         let mut shrunk = to.into_buffer();
         let kept = gst::BufferCopyFlags::FLAGS | gst::BufferCopyFlags::TIMESTAMPS;
