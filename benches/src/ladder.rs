@@ -19,9 +19,7 @@ use pictures::Settings;
 use spent::Spent;
 
 const ROUNDS: usize = 3;
-/// How fast the clip is fed, of real time: so slowly that a ladder has room on one core. Where two cores share what makes
-/// them fast, work that is done on both at once costs more CPU than the same work done one after the other, which is how
-/// ffmpeg and the floor do it.
+/// How fast the clip is fed, of real time: so slowly that a whole ladder has room on the one core that all contenders get.
 const SPEED: f64 = 0.5;
 const PRESET: &str = "superfast";
 
@@ -102,9 +100,8 @@ fn describe(report: &mut Report, clip: &Clip) {
              {}, {} frames in {:.2} s.",
             clip.name, clip.frames, clip.seconds
         ),
-        "Everything that is measured runs on one core, whatever feeds it on the other; the clip is fed at half of real time, so that it \
-         has room there. On both cores at once the same work takes more CPU time on this kind of machine, and weir alone \
-         would use both: ffmpeg encodes one rung after the other."
+        "Everything that is measured runs on the same core, whatever feeds it on the other; the clip is fed at half of real time, \
+         so that a whole ladder has room there. ffmpeg encodes one rung after the other, weir all at once."
             .to_owned(),
         "weir is the daemon with its worker, from the first byte over RTMP to ENDLIST: ingest, decoder, scalers, encoders, \
          packager, journal and the requests that watch its playlists. ffmpeg reads the clip at the same pace from a file and \
