@@ -19,6 +19,11 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
+use mimalloc::MiMalloc;
+
+/// As in the daemon, of which parts are measured in processes of their own.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Requests that wait at a time.
 const WAITERS: usize = 5000;

@@ -2,7 +2,9 @@
 //!
 //! Both are bilinear like GStreamer's: each picture element is made of the two by two that its centre lies between, and
 //! rounded once. Rows are worked on in arrays of fixed length, so that the compiler uses vector instructions that every
-//! processor has; it does not for plain loops over threes.
+//! processor has; for threes, which it does badly, `thirds` names better ones.
+
+mod thirds;
 
 use super::ChildError;
 
@@ -36,47 +38,28 @@ impl Factor {
     /// Scales one plane to `height` rows. The sizes must differ by this factor.
     pub fn shrink(self, from: &Plane<&[u8]>, to: &mut Plane<&mut [u8]>, height: usize) -> Result<(), ChildError> {
         let short = || ChildError::Pipeline("a plane is shorter than its picture".to_owned());
-        let row = |index: usize| from.bytes.get(index * from.stride..)?.get(..from.width);
-        let mut sums = if self == Self::ThreeToTwo { vec![0; from.width] } else { Vec::new() };
-        for (index, out) in to.bytes.chunks_mut(to.stride).take(height).enumerate() {
-            let out = out.get_mut(..to.width).ok_or_else(short)?;
-            let (near, far) = self.rows(index);
-            let (near, far) = row(near).zip(row(far)).ok_or_else(short)?;
-            match self {
-                Self::ThreeToTwo => {
-                    let rows = sums.iter_mut().zip(near).zip(far);
-                    rows.for_each(|((sum, near), far)| *sum = 3 * u16::from(*near) + u16::from(*far));
-                    three_to_two(&sums, out);
+        let (stride, width) = (to.stride, to.width);
+        let row = |index: usize| {
+            from.bytes.get(index * from.stride..).and_then(|rest| rest.get(..from.width)).ok_or_else(short)
+        };
+        let mut out = to.bytes.chunks_mut(stride).take(height);
+        let mut next_out = || out.next().map(|out| out.get_mut(..width).ok_or_else(short)).transpose();
+        match self {
+            Self::ThreeToTwo => {
+                let mut thirds = thirds::Thirds::new(from.width);
+                for first in (0..).step_by(3) {
+                    let (Some(upper), Some(lower)) = (next_out()?, next_out()?) else { break };
+                    thirds.shrink([row(first)?, row(first + 1)?, row(first + 2)?], [upper, lower]);
                 }
-                Self::TwoToOne => two_to_one(near, far, out),
+            }
+            Self::TwoToOne => {
+                for first in (0..).step_by(2) {
+                    let Some(out) = next_out()? else { break };
+                    two_to_one(row(first)?, row(first + 1)?, out);
+                }
             }
         }
         Ok(())
-    }
-
-    /// The rows that a row lies between, the nearer one first.
-    fn rows(self, index: usize) -> (usize, usize) {
-        match self {
-            Self::ThreeToTwo => (index / 2 * 3 + index % 2 * 2, index / 2 * 3 + 1),
-            Self::TwoToOne => (2 * index, 2 * index + 1),
-        }
-    }
-}
-
-/// Of three sums (of weights 3 and 1) two bytes: the centres lie at a quarter and three quarters between them.
-fn three_to_two(sums: &[u16], out: &mut [u8]) {
-    let first = |three: &[u16; 3]| ((3 * three[0] + three[1] + 8) >> 4) as u8;
-    let second = |three: &[u16; 3]| ((three[1] + 3 * three[2] + 8) >> 4) as u8;
-    let (blocks, rest) = sums.as_chunks::<48>();
-    let (out_blocks, out_rest) = out.as_chunks_mut::<32>();
-    for (out, sums) in out_blocks.iter_mut().zip(blocks) {
-        let three = |i: usize| [sums[3 * i], sums[3 * i + 1], sums[3 * i + 2]];
-        let firsts: [u8; 16] = std::array::from_fn(|i| first(&three(i)));
-        let seconds: [u8; 16] = std::array::from_fn(|i| second(&three(i)));
-        *out = std::array::from_fn(|i| if i % 2 == 0 { firsts[i / 2] } else { seconds[i / 2] });
-    }
-    for (out, three) in out_rest.as_chunks_mut::<2>().0.iter_mut().zip(rest.as_chunks::<3>().0) {
-        *out = [first(three), second(three)];
     }
 }
 
