@@ -63,7 +63,8 @@ fn across(sums: &[u16], out: &mut [u8]) {
     }
 }
 
-/// The same with what x86 processors have since 2006: bytes in any order, and sums of weighed pairs of them.
+/// The same with SSSE3, asked for as a part of x86-64-v2, which processors have since 2008: bytes in any order, and sums of
+/// weighed pairs of them.
 ///
 /// All of it must be inlined into `vectorize`, for only there may those instructions be used.
 #[cfg(target_arch = "x86_64")]
