@@ -52,7 +52,7 @@ fn said_of_a_taken_port(table: &str) -> String {
     let address = taken.local_addr().unwrap();
     let listen = |name: &str| if name == table { address.to_string() } else { "127.0.0.1:0".to_owned() };
     let setup = Setup::new(format!(
-        "[http]\nlisten = \"{}\"\n[rtmp]\nlisten = \"{}\"\n[[channel]]\nname = \"a\"\ninput = \"720p\"\n",
+        "[http]\nlisten = \"{}\"\n[rtmp]\nlisten = \"{}\"\n[api]\nlisten = \"127.0.0.1:0\"\n[[channel]]\nname = \"a\"\ninput = \"720p\"\n",
         listen("http"),
         listen("rtmp")
     ));
@@ -72,7 +72,7 @@ fn a_port_in_use_is_named_with_its_setting() {
 #[test]
 fn a_key_that_cannot_be_kept_ends_the_start() {
     let setup = Setup::new(
-        "[http]\nlisten = \"127.0.0.1:0\"\n[rtmp]\nlisten = \"127.0.0.1:0\"\n[[channel]]\nname = \"a\"\ninput = \"720p\"\n",
+        "[http]\nlisten = \"127.0.0.1:0\"\n[rtmp]\nlisten = \"127.0.0.1:0\"\n[api]\nlisten = \"127.0.0.1:0\"\n[[channel]]\nname = \"a\"\ninput = \"720p\"\n",
     );
     // A file where the folder of keys should be: refused to root, too.
     std::fs::create_dir(setup.path().join("data")).unwrap();
@@ -94,7 +94,7 @@ fn a_filter_that_is_none_is_named() {
 fn json_logs_are_one_object_a_line() {
     let setup = Setup::new(
         "[log]\nformat = \"json\"\nlevel = \"debug\"\n[http]\nlisten = \"127.0.0.1:0\"\n[rtmp]\nlisten = \"127.0.0.1:0\"\n\
-         [[channel]]\nname = \"a\"\ninput = \"720p\"\n",
+         [api]\nlisten = \"127.0.0.1:0\"\n[[channel]]\nname = \"a\"\ninput = \"720p\"\n",
     );
     // A start that fails, and says so through the log.
     std::fs::create_dir(setup.path().join("data")).unwrap();
