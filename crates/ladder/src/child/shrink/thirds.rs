@@ -25,10 +25,9 @@ impl Thirds {
     pub fn shrink(&mut self, rows: [&[u8]; 3], out: [&mut [u8]; 2]) {
         #[cfg(target_arch = "x86_64")]
         if let Some(cpu) = self.ssse3 {
-            let ([above, middle, below], [upper, lower]) = (rows, out);
+            let [upper, lower] = out;
             let done = cpu.vectorize(ssse3::Rows { cpu, rows, out: [&mut *upper, &mut *lower] });
-            let rest = |row: &'_ [u8]| row.len().min(done / 2 * 3);
-            let rows = [&above[rest(above)..], &middle[rest(middle)..], &below[rest(below)..]];
+            let rows = rows.map(|row| row.get(done / 2 * 3..).unwrap_or_default());
             return self.anywhere(rows, [&mut upper[done..], &mut lower[done..]]);
         }
         self.anywhere(rows, out);
