@@ -20,6 +20,8 @@ const TICK: Duration = Duration::from_millis(250);
 const TICKS_PER_REPORT: u32 = 4;
 /// Room made for reading: several frames at once.
 const READ_BYTES: usize = 64 << 10;
+/// With less room than this left, more is made. The frames of earlier reads share the room, so that it is new memory each time.
+const ROOM_BYTES_MIN: usize = 16 << 10;
 /// The longest line of the worker's standard error that is logged whole; libraries may print anything.
 const LINE_BYTES_MAX: u64 = 1000;
 /// How long the worker's last words may take to arrive behind a broken connection.
@@ -115,7 +117,9 @@ impl Drive {
                     return Ok(());
                 }
             }
-            buffer.reserve(READ_BYTES);
+            if buffer.capacity() - buffer.len() < ROOM_BYTES_MIN {
+                buffer.reserve(READ_BYTES);
+            }
             tokio::select! {
                 // After a wait for the caller, what the worker has said is heard before it is judged.
                 biased;
