@@ -1,5 +1,6 @@
 //! Many callers at once on a clean link: CPU beside libsrt's own receivers in the same run.
 
+use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::path::Path;
 use std::time::Duration;
@@ -65,8 +66,7 @@ pub async fn weir(callers: usize, seconds: u64) -> Result<Figures> {
 /// Each caller to a receiver of its own.
 pub async fn libsrt(callers: usize, seconds: u64) -> Result<Figures> {
     let (mut receivers, mut urls) = (Vec::new(), Vec::new());
-    for _ in 0..callers {
-        let port = UdpSocket::bind("127.0.0.1:0")?.local_addr()?.port();
+    for port in free_ports(callers)? {
         receivers.push(receive(Some(SERVER_CPU), port, LATENCY_MS, Path::new("/dev/null"))?);
         urls.push(format!("srt://127.0.0.1:{port}?latency={LATENCY_MS}"));
     }
@@ -75,6 +75,12 @@ pub async fn libsrt(callers: usize, seconds: u64) -> Result<Figures> {
     let figures = watch(&pids, seconds).await?;
     sending.await??;
     Ok(figures)
+}
+
+/// All of them held at once, so that none comes twice.
+fn free_ports(count: usize) -> Result<Vec<u16>> {
+    let sockets = (0..count).map(|_| UdpSocket::bind("127.0.0.1:0")).collect::<io::Result<Vec<_>>>()?;
+    sockets.iter().map(|socket| Ok(socket.local_addr()?.port())).collect()
 }
 
 /// CPU and memory of receivers while their callers send for `seconds`.
