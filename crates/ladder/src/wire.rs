@@ -133,6 +133,9 @@ pub(crate) fn frame_prefix(
     prefix
 }
 
+/// How many frames of sound may wait for a picture, on either way: 170 ms, should none come.
+pub(crate) const SOUND_FRAMES_WAITING_MAX: u32 = 8;
+
 /// The number a source track has in the messages to the worker.
 pub(crate) fn source_track(kind: TrackKind) -> u8 {
     match kind {

@@ -1,6 +1,6 @@
 use std::io::{self, IoSlice, Read, Write};
 use std::os::unix::net::UnixStream;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::BytesMut;
 use serde::Serialize;
@@ -16,28 +16,30 @@ const READ_BYTES: usize = 64 << 10;
 /// with it the pipelines: that is the back pressure.
 #[derive(Debug)]
 pub(super) struct Link {
-    socket: Mutex<UnixStream>,
+    out: Mutex<Out>,
+}
+
+#[derive(Debug)]
+struct Out {
+    socket: UnixStream,
+    /// Messages with sound that leave with the next one of another kind.
+    sound: Vec<u8>,
+    /// How many they are.
+    waiting: u32,
 }
 
 impl Link {
     pub fn new(socket: UnixStream) -> Self {
-        Self { socket: Mutex::new(socket) }
+        Self { out: Mutex::new(Out { socket, sound: Vec::new(), waiting: 0 }) }
+    }
+
+    fn out(&self) -> MutexGuard<'_, Out> {
+        self.out.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Writes all parts as one message.
     fn write(&self, parts: &[&[u8]]) -> io::Result<()> {
-        let mut socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut slices: Vec<IoSlice<'_>> = parts.iter().map(|part| IoSlice::new(part)).collect();
-        let mut rest = &mut slices[..];
-        while !rest.is_empty() {
-            match socket.write_vectored(rest) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(written) => IoSlice::advance_slices(&mut rest, written),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
+        self.out().write(parts)
     }
 
     pub fn bare(&self, name: u8) -> io::Result<()> {
@@ -65,6 +67,16 @@ impl Link {
         self.write(&[&prefix, data])
     }
 
+    /// A frame of sound. It waits for the next message, since the picture is always later: a picture is encoded first.
+    pub fn sound(&self, rendition: usize, time: i64, data: &[u8]) -> io::Result<()> {
+        let prefix = wire::frame_prefix(from_worker::FRAME, rendition as u8, true, time, time, data.len());
+        let mut out = self.out();
+        out.sound.extend_from_slice(&prefix);
+        out.sound.extend_from_slice(data);
+        out.waiting += 1;
+        if out.waiting < wire::SOUND_FRAMES_WAITING_MAX { Ok(()) } else { out.write(&[]) }
+    }
+
     /// Tells the parent what went wrong, if it still listens.
     pub fn failed(&self, what: &str) {
         let _ = self.control(from_worker::FAILED, &WireFailure { what: what.to_owned() });
@@ -75,6 +87,27 @@ impl Link {
         self.failed(what);
         eprintln!("{what}");
         std::process::exit(1)
+    }
+}
+
+impl Out {
+    /// Writes the sound that waits, and all parts behind it.
+    fn write(&mut self, parts: &[&[u8]]) -> io::Result<()> {
+        let Self { socket, sound, waiting } = self;
+        let whole = [sound.as_slice()].into_iter().chain(parts.iter().copied());
+        let mut slices: Vec<IoSlice<'_>> = whole.filter(|part| !part.is_empty()).map(IoSlice::new).collect();
+        let mut rest = &mut slices[..];
+        while !rest.is_empty() {
+            match socket.write_vectored(rest) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => IoSlice::advance_slices(&mut rest, written),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        sound.clear();
+        *waiting = 0;
+        Ok(())
     }
 }
 

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use weir_media::{Frame, MEDIA_HZ, TrackKind};
 
 use super::WorkerLimits;
+use crate::wire;
 
 /// Something on its way to the worker.
 #[derive(Debug)]
@@ -24,6 +25,9 @@ pub(super) enum Refusal {
 
 /// The bounded queue in front of the worker. When it is full, video is refused up to the next keyframe that finds
 /// room, so that only whole tails of groups of pictures are lost.
+///
+/// Sound waits for the next picture, which takes longer on its way than what it waits: neither daemon nor worker is woken for
+/// every frame of it.
 #[derive(Debug)]
 pub(super) struct InputQueue {
     limits: WorkerLimits,
@@ -72,11 +76,14 @@ impl InputQueue {
         } else if full {
             return Err(Refusal::Full { first: false });
         }
+        let wakes = frame.kind == TrackKind::Video || state.frames + 1 >= wire::SOUND_FRAMES_WAITING_MAX as usize;
         state.bytes += frame.data.len();
         state.frames += 1;
         state.items.push_back(Item::Frame(frame));
         drop(state);
-        self.arrived.notify_one();
+        if wakes {
+            self.arrived.notify_one();
+        }
         Ok(())
     }
 
@@ -143,6 +150,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures_util::FutureExt;
 
     fn video(n: i64, keyframe: bool) -> Frame {
         let dts = n * MEDIA_HZ / 10;
@@ -175,6 +183,19 @@ mod tests {
         assert!(queue.push(video(0, true), Instant::now()).is_err());
         queue.pop().await;
         assert!(queue.push(video(0, true), Instant::now()).is_ok());
+    }
+
+    #[tokio::test]
+    async fn sound_waits_for_a_picture_but_not_for_ever() {
+        let queue = InputQueue::new(WorkerLimits::default());
+        let sound = |n| queue.push(Frame { kind: TrackKind::Audio, ..video(n, true) }, Instant::now()).is_ok();
+        let woken = || queue.arrived.notified().now_or_never().is_some();
+        assert!(sound(0) && !woken());
+        assert!(pushed(&queue, 0) && woken());
+        assert!(matches!(queue.pop().await, Item::Frame(frame) if frame.kind == TrackKind::Audio));
+        queue.pop().await;
+        assert!((1..i64::from(wire::SOUND_FRAMES_WAITING_MAX)).all(sound) && !woken());
+        assert!(sound(100) && woken());
     }
 
     #[tokio::test]
