@@ -6,12 +6,14 @@ use std::time::Duration;
 use serde_json::json;
 use weir_hls_lint::Severity;
 use weir_hls_lint::watch::{Options, watch};
-use weir_testkit::{Browser, Config, Daemon, Source, check_change};
+use weir_testkit::{Browser, Config, Daemon, Source, check_change, until};
 use weir_tests::PLAYABLE_WITHIN;
 
 const GOES_ON_WITHIN: Duration = Duration::from_secs(20);
 /// Long enough for a kill, a restart and a returning encoder on a busy machine.
 const WATCHED: Duration = Duration::from_secs(40);
+/// Requests of a player that meet a dead daemon: more than one for each of its playlists.
+const UNANSWERED_MIN: usize = 4;
 /// These say when something comes, and while the daemon is dead nothing does.
 const TIMED: [&str; 2] = ["L2", "P12"];
 
@@ -56,6 +58,11 @@ async fn a_live_event_goes_on_after_a_kill_and_so_do_its_players() {
 
     let home = daemon.kill().await.unwrap();
     drop(encoder);
+    until("the page finds the daemon gone", GOES_ON_WITHIN, async || {
+        Ok((browser.watch_page().await?.errors.len() >= UNANSWERED_MIN).then_some(()))
+    })
+    .await
+    .unwrap();
     let daemon = Daemon::start_in(home).await.unwrap();
     daemon.forbid(&key);
     let api = daemon.api("operator").await.unwrap();

@@ -84,8 +84,8 @@ pub struct WatchPage {
     pub players: u64,
     /// How many errors were fatal to their player.
     pub fatal: u64,
-    /// The newest errors, as JSON, for messages.
-    pub errors: String,
+    /// The newest errors, at most a hundred, as the page lists them.
+    pub errors: Vec<Value>,
 }
 
 const STATE: &str = "const v = document.querySelector('video'); if (!v) return null;
@@ -183,7 +183,7 @@ impl Browser {
             engine: page["engine"].as_str().unwrap_or_default().to_owned(),
             players: page["players"].as_u64().context("no players")?,
             fatal: page["fatal"].as_u64().context("no fatal")?,
-            errors: page["errors"].to_string(),
+            errors: page["errors"].as_array().context("no errors")?.clone(),
         })
     }
 

@@ -1,15 +1,18 @@
-import Hls, { ErrorTypes, Events, type ErrorData, type LevelDetails } from "hls.js";
+import Hls, { ErrorTypes, Events, type ErrorData, type LevelDetails, type LoadPolicy, type RetryConfig } from "hls.js";
 import workerPath from "hls.js/dist/hls.worker.js?url";
 import type { Outcome } from "./play";
 import { recordError, report } from "./report";
 import { playingState, type Progress } from "./state";
-import { pause } from "./stream";
 import { AUTO, onQuality, showLatency, showLevel, showLevels, showState, video } from "./view";
 
-/** Fatal errors, with nothing played in between, after which the player is given up and begun anew. */
+/** Fatal errors of media, with nothing played in between, after which the player is given up and begun anew. */
 const REPAIRS_MAX = 3;
 const FORBIDDEN = 403;
-const REPAIR_PAUSE_MS = 1_000;
+/** What hls.js has for the status of a request that nobody answered. */
+const NO_ANSWER = 0;
+/** Requests that may fail in a row; those for picture and for sound count together. With the pause, 10 to 20 seconds. */
+const FAILURES_MAX = 20;
+const FAILURE_PAUSE_MS = 1_000;
 /** Target durations without a new segment after which the encoder is taken to be gone. */
 const STILL_TARGETS_MAX = 3;
 /** Media behind the playhead that is kept, in seconds, for looking back without loading it again. */
@@ -33,8 +36,11 @@ export const playlistDateAt = (mediaTime: number): number | null => dateAt(media
 
 /** Plays until the stream ends, goes away or cannot be played. */
 export async function playWithHlsJs(url: string, over?: AbortSignal): Promise<Outcome> {
+  const { playlistLoadPolicy, fragLoadPolicy } = Hls.DefaultConfig;
   const hls = new Hls({
     workerPath,
+    playlistLoadPolicy: patient(playlistLoadPolicy),
+    fragLoadPolicy: patient(fragLoadPolicy),
     backBufferLength: BACK_BUFFER_S,
     liveDurationInfinity: true,
     // After a stall the player would stay late for good; a little faster it is back where it should be.
@@ -72,20 +78,33 @@ export async function playWithHlsJs(url: string, over?: AbortSignal): Promise<Ou
   }
 }
 
+/** Has a request that fails made again for a while. hls.js takes one that nobody answers for a forbidden one (CORS looks
+ *  the same to it), goes through the renditions at once and stops; here it is a server that starts anew, or a way to it
+ *  that is cut for a moment. */
+function patient({ default: usual }: LoadPolicy): LoadPolicy {
+  const errorRetry: RetryConfig = {
+    maxNumRetry: FAILURES_MAX,
+    retryDelayMs: FAILURE_PAUSE_MS,
+    maxRetryDelayMs: FAILURE_PAUSE_MS,
+    shouldRetry: (_config, failures, _isTimeout, response, usually) =>
+      response?.code === NO_ANSWER ? failures < FAILURES_MAX : usually,
+  };
+  return { default: { ...usual, errorRetry } };
+}
+
 /** Mends what can be mended and gives up, through `resolve`, on the rest. */
 function repairErrors(hls: Hls, resolve: (outcome: Outcome) => void): void {
   let repairs = 0;
   hls.on(Events.FRAG_BUFFERED, () => (repairs = 0));
   hls.on(Events.ERROR, (_, data: ErrorData) => {
     recordError({ type: data.type, details: data.details, fatal: data.fatal, message: data.error.message });
+    // A ticket does not become valid again.
+    if (data.response?.code === FORBIDDEN) resolve({ why: "gone" });
     if (!data.fatal) return;
-    // Without a multivariant playlist there is nothing to mend, and a ticket does not become valid again.
-    const mendable = hls.levels.length > 0 && data.response?.code !== FORBIDDEN && repairs < REPAIRS_MAX;
-    repairs += 1;
-    if (mendable && data.type === ErrorTypes.MEDIA_ERROR) {
+    // Without a multivariant playlist there is nothing to mend.
+    if (data.type === ErrorTypes.MEDIA_ERROR && hls.levels.length > 0 && repairs < REPAIRS_MAX) {
+      repairs += 1;
       hls.recoverMediaError();
-    } else if (mendable && data.type === ErrorTypes.NETWORK_ERROR) {
-      void pause(REPAIR_PAUSE_MS * repairs).then(() => hls.startLoad());
     } else {
       resolve(data.type === ErrorTypes.NETWORK_ERROR ? { why: "gone" } : { why: "failed", code: data.details });
     }
