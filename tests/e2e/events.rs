@@ -81,11 +81,7 @@ async fn an_event_lives_from_its_draft_to_its_end() {
     daemon.log().wait_for(mark, "has not been started yet", REFUSED_WITHIN).await.unwrap();
     let browser = Browser::open().await.unwrap();
     browser.goto(&http.url(&format!("/watch/{id}"))).await.unwrap();
-    until("the page counts down", SEEN_WITHIN, async || {
-        Ok((browser.watch_page().await?.state == "upcoming").then_some(()))
-    })
-    .await
-    .unwrap();
+    browser.wait_state("upcoming", SEEN_WITHIN).await.unwrap();
 
     // Ready by itself before its start, with the same key; then in private.
     api.wait_state(&id, "ready", GOES_ON_WITHIN).await.unwrap();
@@ -151,11 +147,7 @@ async fn an_event_lives_from_its_draft_to_its_end() {
     for command in ["start", "air", "stop", "rotate-key"] {
         assert_eq!(refused(command).await, (409, "event_ended".to_owned()), "{command}");
     }
-    until("the page says that it is over", GOES_ON_WITHIN, async || {
-        Ok((browser.watch_page().await?.state == "ended").then_some(()))
-    })
-    .await
-    .unwrap();
+    browser.wait_state("ended", GOES_ON_WITHIN).await.unwrap();
     browser.close().await.unwrap();
 
     check_told(&hook, &secret).await;
@@ -223,11 +215,7 @@ async fn a_paid_event_is_for_those_with_a_token() {
     }
     let browser = Browser::open().await.unwrap();
     browser.goto(&http.url(&format!("/watch/{id}"))).await.unwrap();
-    until("the page asks for a ticket", SEEN_WITHIN, async || {
-        Ok((browser.watch_page().await?.state == "ticket").then_some(()))
-    })
-    .await
-    .unwrap();
+    browser.wait_state("ticket", SEEN_WITHIN).await.unwrap();
     browser.goto("about:blank").await.unwrap();
     browser.goto(&http.url(&format!("/watch/{id}#token={ticket}"))).await.unwrap();
     browser.check_playing(GOES_ON_WITHIN).await.unwrap();
@@ -332,11 +320,7 @@ async fn an_external_stream_is_checked_and_shown_and_neither_proxied_nor_planned
     browser.goto(&http.url(&format!("/watch/{id}"))).await.unwrap();
     browser.check_playing(GOES_ON_WITHIN).await.unwrap();
     api.post(&format!("/events/{id}/stop"), None).await.unwrap();
-    until("the page says that it is over", GOES_ON_WITHIN, async || {
-        Ok((browser.watch_page().await?.state == "ended").then_some(()))
-    })
-    .await
-    .unwrap();
+    browser.wait_state("ended", GOES_ON_WITHIN).await.unwrap();
     browser.close().await.unwrap();
     daemon.stop().await.unwrap();
 }

@@ -55,11 +55,7 @@ async fn an_encoder_that_returns_goes_on_in_the_same_playlists_and_players() {
     let downloads = hls.download_ended(ENDED_WITHIN).await.unwrap();
     check_parity(&downloads).unwrap();
     assert!(downloads.iter().all(|download| download.playlist.discontinuity_sequence == 1));
-    weir_testkit::until("the page says that it is over", GOES_ON_WITHIN, async || {
-        Ok((browser.watch_page().await?.state == "ended").then_some(()))
-    })
-    .await
-    .unwrap();
+    browser.wait_state("ended", GOES_ON_WITHIN).await.unwrap();
     browser.check_one_player("hls.js").await.unwrap();
     browser.close().await.unwrap();
     daemon.stop().await.unwrap();

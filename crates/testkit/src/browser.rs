@@ -49,6 +49,8 @@ pub struct VideoState {
     pub height: u64,
     /// Whether it played to its end.
     pub ended: bool,
+    /// `buffered`: begin and end of each range, in seconds.
+    pub buffered: Vec<(f64, f64)>,
     /// Code and message of `error`.
     pub error: Option<String>,
 }
@@ -90,6 +92,7 @@ pub struct WatchPage {
 
 const STATE: &str = "const v = document.querySelector('video'); if (!v) return null;
     return { time: v.currentTime, ready: v.readyState, width: v.videoWidth, height: v.videoHeight, ended: v.ended,
+             buffered: [...Array(v.buffered.length).keys()].map((i) => [v.buffered.start(i), v.buffered.end(i)]),
              error: v.error ? v.error.code + ' ' + v.error.message : null };";
 
 const DRAW: &str = "const v = document.querySelector('video');
@@ -154,6 +157,7 @@ impl Browser {
             width: state["width"].as_u64().unwrap_or(0),
             height: state["height"].as_u64().unwrap_or(0),
             ended: state["ended"].as_bool().unwrap_or(false),
+            buffered: serde_json::from_value(state["buffered"].clone()).context("no buffered")?,
             error: state["error"].as_str().map(str::to_owned),
         }))
     }
@@ -185,6 +189,19 @@ impl Browser {
             fatal: page["fatal"].as_u64().context("no fatal")?,
             errors: page["errors"].as_array().context("no errors")?.clone(),
         })
+    }
+
+    /// Waits until the watch page says `state` of itself.
+    pub async fn wait_state(&self, state: &str, within: Duration) -> Result<()> {
+        let mut last = None;
+        let found = until(&format!("the page says {state:?}"), within, async || {
+            let page = self.watch_page().await?;
+            let there = page.state == state;
+            last = Some((page, self.video().await?));
+            Ok(there.then_some(()))
+        })
+        .await;
+        found.with_context(|| format!("the page and its video are {last:?}"))
     }
 
     /// Checks that the watch page still plays with the player it began with.

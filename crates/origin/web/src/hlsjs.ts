@@ -2,6 +2,7 @@ import Hls, { ErrorTypes, Events, type ErrorData, type LevelDetails, type LoadPo
 import workerPath from "hls.js/dist/hls.worker.js?url";
 import type { Outcome } from "./play";
 import { recordError, report } from "./report";
+import { PromptSound } from "./sound";
 import { playingState, type Progress } from "./state";
 import { AUTO, onQuality, showLatency, showLevel, showLevels, showState, video } from "./view";
 
@@ -41,6 +42,7 @@ export async function playWithHlsJs(url: string, over?: AbortSignal): Promise<Ou
     workerPath,
     playlistLoadPolicy: patient(playlistLoadPolicy),
     fragLoadPolicy: patient(fragLoadPolicy),
+    audioStreamController: PromptSound,
     backBufferLength: BACK_BUFFER_S,
     liveDurationInfinity: true,
     // After a stall the player would stay late for good; a little faster it is back where it should be.
