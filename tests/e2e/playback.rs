@@ -11,6 +11,10 @@ const NATIVE_SEGMENTS_MIN: usize = 3;
 /// The longest from opening the page to a moving picture.
 const PLAYS_WITHIN: Duration = Duration::from_secs(30);
 
+const STICK: &str = "window.append = SourceBuffer.prototype.appendBuffer;
+    SourceBuffer.prototype.appendBuffer = () => {};";
+const UNSTICK: &str = "SourceBuffer.prototype.appendBuffer = window.append;";
+
 async fn wait_native_playable(daemon: &Daemon) -> anyhow::Result<()> {
     let hls = daemon.hls();
     hls.wait_playable(PLAYABLE_WITHIN).await?;
@@ -44,6 +48,27 @@ async fn the_watch_page_waits_for_a_stream_that_has_not_begun() {
     let _encoder = Source::default().push(&daemon.publish_url()).unwrap();
     browser.check_playing(PLAYABLE_WITHIN + PLAYS_WITHIN).await.unwrap();
     browser.check_one_player("hls.js").await.unwrap();
+    browser.close().await.unwrap();
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_player_that_is_stuck_is_begun_anew() {
+    let daemon = Daemon::start(Config::default()).await.unwrap();
+    let _encoder = Source::default().push(&daemon.publish_url()).unwrap();
+    daemon.hls().wait_playable(PLAYABLE_WITHIN).await.unwrap();
+    let browser = Browser::open().await.unwrap();
+    browser.goto(&daemon.watch_url()).await.unwrap();
+    browser.check_playing(PLAYS_WITHIN).await.unwrap();
+    // What is appended next never arrives, and hls.js waits for it with everything else.
+    browser.run(STICK, vec![]).await.unwrap();
+    browser.wait_state("buffering", PLAYS_WITHIN).await.unwrap();
+    browser.run(UNSTICK, vec![]).await.unwrap();
+    browser.wait_state("error", PLAYS_WITHIN).await.unwrap();
+    browser.wait_state("live", PLAYS_WITHIN).await.unwrap();
+    browser.check_playing(PLAYS_WITHIN).await.unwrap();
+    let page = browser.watch_page().await.unwrap();
+    assert_eq!((page.players, page.fatal), (2, 0), "{page:?}");
     browser.close().await.unwrap();
     daemon.stop().await.unwrap();
 }

@@ -4,6 +4,7 @@ import type { Outcome } from "./play";
 import { recordError, report } from "./report";
 import { PromptSound } from "./sound";
 import { playingState, type Progress } from "./state";
+import { jittered } from "./stream";
 import { AUTO, onQuality, showLatency, showLevel, showLevels, showState, video } from "./view";
 
 /** Fatal errors of media, with nothing played in between, after which the player is given up and begun anew. */
@@ -11,9 +12,10 @@ const REPAIRS_MAX = 3;
 const FORBIDDEN = 403;
 /** What hls.js has for the status of a request that nobody answered. */
 const NO_ANSWER = 0;
-/** Requests that may fail in a row; those for picture and for sound count together. With the pause, 10 to 20 seconds. */
+/** Requests that may fail in a row; those for picture and for sound count together. With the pause, 10 to 28 seconds. */
 const FAILURES_MAX = 20;
-const FAILURE_PAUSE_MS = 1_000;
+/** At most; {@link jittered}. */
+const FAILURE_PAUSE_MS = 1_400;
 /** Target durations without a new segment after which the encoder is taken to be gone. */
 const STILL_TARGETS_MAX = 3;
 /** Media behind the playhead that is kept, in seconds, for looking back without loading it again. */
@@ -21,6 +23,8 @@ const BACK_BUFFER_S = 30;
 /** A latency beyond this is a clock that is wrong, not a stream that is late. */
 const LATENCY_S_MAX = 600;
 const TICK_MS = 500;
+/** A player that has had nothing to show for this long, although there is something, is stuck. */
+const BUFFERING_MS_MAX = 15_000;
 /** Few people hear it. */
 const CATCH_UP_RATE = 1.05;
 /** How far two times of the same media may differ, in seconds. */
@@ -56,14 +60,21 @@ export async function playWithHlsJs(url: string, over?: AbortSignal): Promise<Ou
   offerLevels(hls);
   hls.on(Events.LEVEL_UPDATED, (_, { details }) => clock.update(details));
   let ended = (): void => undefined;
+  let stuck = (): void => undefined;
+  let running = performance.now();
   const tick = setInterval(() => {
     if (clock.isPlayedOut(video.currentTime)) ended();
-    showState(playingState(video, clock.progress()));
+    const state = playingState(video, clock.progress());
+    if (state !== "buffering" || !clock.hasMore(video.currentTime)) running = performance.now();
+    if (performance.now() - running > BUFFERING_MS_MAX) stuck();
+    showState(state);
     showLatency(latency(hls));
   }, TICK_MS);
   try {
     return await new Promise<Outcome>((resolve) => {
       ended = () => resolve({ why: "ended" });
+      // What is left of a stream that has its end is given up too.
+      stuck = () => resolve(clock.progress().growing ? { why: "failed", code: "stuck" } : { why: "ended" });
       video.onended = ended;
       over?.addEventListener("abort", ended);
       repairErrors(hls, resolve);
@@ -84,10 +95,11 @@ export async function playWithHlsJs(url: string, over?: AbortSignal): Promise<Ou
  *  the same to it), goes through the renditions at once and stops; here it is a server that starts anew, or a way to it
  *  that is cut for a moment. */
 function patient({ default: usual }: LoadPolicy): LoadPolicy {
+  const pause = jittered(FAILURE_PAUSE_MS);
   const errorRetry: RetryConfig = {
     maxNumRetry: FAILURES_MAX,
-    retryDelayMs: FAILURE_PAUSE_MS,
-    maxRetryDelayMs: FAILURE_PAUSE_MS,
+    retryDelayMs: pause,
+    maxRetryDelayMs: pause,
     shouldRetry: (_config, failures, _isTimeout, response, usually) =>
       response?.code === NO_ANSWER ? failures < FAILURES_MAX : usually,
   };
@@ -154,10 +166,15 @@ class PlaylistClock {
     };
   }
 
+  /** Whether there is media behind a time. */
+  hasMore(time: number): boolean {
+    return time < this.end - TIMES_DIFFER_S;
+  }
+
   /** Whether the stream has its end and nothing but a gap is left of it, at which the player would wait for ever. */
   isPlayedOut(time: number): boolean {
     const last = this.details?.fragments.at(-1);
-    return this.details?.live === false && last?.gap === true && time > this.end - TIMES_DIFFER_S;
+    return this.details?.live === false && last?.gap === true && !this.hasMore(time);
   }
 }
 

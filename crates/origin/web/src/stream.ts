@@ -9,10 +9,12 @@ export const ANSWER_MS_MAX = 10_000;
 
 export type Found = "there" | "missing" | "refused" | "unreachable";
 
-/** A pause that a crowd of viewers does not take in step. */
+/** So much time or a little less: what a crowd of viewers does not do in step. */
+export const jittered = (ms: number): number => ms * (1 - JITTER * Math.random());
+
+/** A pause that is {@link jittered}. */
 export function pause(ms: number): Promise<void> {
-  const jittered = ms * (1 - JITTER * Math.random());
-  return new Promise((resolve) => setTimeout(resolve, jittered));
+  return new Promise((resolve) => setTimeout(resolve, jittered(ms)));
 }
 
 /** Waits until `wanted` answers true, saying through `tell` what was found each time. */
