@@ -47,7 +47,8 @@ fn snapshot(root: &Path) -> Result<Snapshot> {
     let playlist = Playlist {
         plain: bodies::read(root, "index.m3u8")?.into(),
         gzip: bodies::read(root, "index.m3u8.gz")?.into(),
-        etag: "\"bench-1650-0\"".to_owned(),
+        etag: "\"bench-1650-0\"".into(),
+        gzip_etag: "\"bench-1650-0-gzip\"".into(),
     };
     let rendition = RenditionSnapshot {
         name: RENDITION.to_owned(),

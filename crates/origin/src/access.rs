@@ -76,7 +76,12 @@ pub(crate) mod tests {
     /// Something on air, or before it, with no renditions.
     pub(crate) fn snapshot(private: bool) -> Snapshot {
         Snapshot {
-            multivariant: Playlist { plain: Bytes::new(), gzip: Bytes::new(), etag: "\"a\"".to_owned() },
+            multivariant: Playlist {
+                plain: Bytes::new(),
+                gzip: Bytes::new(),
+                etag: "\"a\"".into(),
+                gzip_etag: "\"a-gzip\"".into(),
+            },
             renditions: Vec::new(),
             edge: Edge { next_msn: 10, parts: 0, last_parts: 0, target_duration_s: 2, part: None },
             published_at: Instant::now(),

@@ -10,7 +10,7 @@ use rust_embed::Embed;
 use crate::conditional::not_modified;
 use crate::encoding::prefers_gzip;
 use crate::headers::secure_page;
-use crate::live::{assembled, gzip_tag, insert_tag, tag_with};
+use crate::live::{assembled, insert_tag};
 
 /// What `npm run build` made of the watch page.
 #[derive(Embed)]
@@ -83,13 +83,13 @@ impl Asset {
         let gzip = self.gzip.as_ref().filter(|_| prefers_gzip(request));
         // Browsers do not take a new security policy from a 304, so a page with another one has another tag.
         let etag = external.map_or_else(|| self.etag.clone(), |origin| tag_with(&self.etag, &format!("-{origin}")));
-        let etag = if gzip.is_some() { gzip_tag(&etag) } else { etag };
+        let etag = if gzip.is_some() { tag_with(&etag, "-gzip") } else { etag };
         let mut headers = HeaderMap::with_capacity(12);
         headers.insert(header::CACHE_CONTROL, self.cache.clone());
         headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
         insert_tag(&mut headers, &etag);
         secure_page(&mut headers, external);
-        if not_modified(request, &etag) {
+        if not_modified(request, etag.as_bytes()) {
             return assembled(StatusCode::NOT_MODIFIED, headers, Vec::new());
         }
         headers.insert(header::CONTENT_TYPE, self.content_type.clone());
@@ -98,6 +98,11 @@ impl Asset {
         }
         assembled(StatusCode::OK, headers, vec![gzip.unwrap_or(&self.plain).clone()])
     }
+}
+
+/// An entity tag with a suffix, which goes inside the quotes.
+fn tag_with(etag: &str, suffix: &str) -> String {
+    format!("{}{suffix}\"", etag.strip_suffix('"').unwrap_or(etag))
 }
 
 fn shared(data: Cow<'static, [u8]>) -> Bytes {

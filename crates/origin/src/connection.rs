@@ -1,9 +1,12 @@
 use std::convert::Infallible;
+use std::future::Future;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use bytes::Bytes;
+use futures_util::future::{Either, Ready, ready};
 use hyper::body::Incoming;
 use hyper::header::CONTENT_LENGTH;
 use hyper::service::service_fn;
@@ -21,7 +24,7 @@ use crate::gathered::Gathered;
 use crate::guarded_io::{GuardedIo, OpenRequest, Phase};
 use crate::headers::keep_to_viewer;
 use crate::hold::{Held, Released};
-use crate::meters::{Meters, Refusal};
+use crate::meters::{Kind, Meters, Refusal};
 use crate::route::without_token;
 use crate::site::{Answer, Reply, Site, unavailable};
 use crate::turns::{BoxError, turns};
@@ -76,8 +79,7 @@ impl Connections {
         let io = TokioIo::new(gathered.clone());
         let service = service_fn(|request| {
             let open = phase.requested(request.version());
-            let (this, closing) = (Arc::clone(&self), closing.clone());
-            async move { Ok::<_, Infallible>(this.respond(request, peer, open, closing).await) }
+            self.respond(request, peer, open, &closing)
         });
         let mut connection = pin!(self.protocols.serve_connection(io, service));
         let mut closing = closing.clone();
@@ -99,41 +101,32 @@ impl Connections {
         report_end(outcome, phase.cut(), peer);
     }
 
-    async fn respond(
-        self: Arc<Self>,
+    /// Answers at once what can be answered. A stream of HTTP/2 is a task, with room for all that its future may have to
+    /// remember: so what a held request needs lies apart, and nothing else does.
+    fn respond(
+        self: &Arc<Self>,
         request: Request<Incoming>,
         peer: SocketAddr,
         open: OpenRequest,
-        closing: watch::Receiver<bool>,
-    ) -> Response<Body> {
+        closing: &watch::Receiver<bool>,
+    ) -> Answering {
         let Answer { response, kind, for_one, refused } = self.site.answer(&request, &self.limits, now_ms());
         if let Some(refusal) = refused {
             refusal.report(peer);
         }
         let is_head = request.method() == Method::HEAD;
-        let logged = Logged::new(request);
-        let (mut response, snapshot) = match response {
-            Reply::Now(response) => (response, None),
+        let due =
+            Due { kind, for_one, is_head, logged: Logged::new(request), peer, open, meters: Arc::clone(&self.meters) };
+        match response {
+            Reply::Now(response) => Either::Left(ready(Ok(due.answered(response, None)))),
             Reply::Held(held) => {
-                // Apart, so that the many requests that are answered at once carry no room for it.
-                let Released { response, snapshot } = Box::pin(self.hold(held, peer, closing)).await;
-                (response, snapshot)
+                let (this, closing) = (Arc::clone(self), closing.clone());
+                Either::Right(Box::pin(async move {
+                    let Released { response, snapshot } = this.hold(held, peer, closing).await;
+                    Ok(due.answered(response, snapshot))
+                }))
             }
-        };
-        if for_one {
-            keep_to_viewer(response.headers_mut());
         }
-        self.meters.answered(kind, response.status());
-        if let Some(logged) = logged {
-            logged.answered(peer, response.status().as_u16());
-        }
-        if is_head {
-            let length = response.body().iter().map(bytes::Bytes::len).sum();
-            state_length(response.headers_mut(), length);
-            response.body_mut().clear();
-        }
-        let published_at = snapshot.map(|snapshot: Arc<Snapshot>| snapshot.published_at);
-        response.map(|pieces| Body::new(pieces, kind, published_at, Arc::clone(&self.meters), open))
     }
 
     async fn hold(&self, held: Box<Held>, peer: SocketAddr, mut closing: watch::Receiver<bool>) -> Released {
@@ -149,6 +142,42 @@ impl Connections {
         drop(place);
         self.meters.holds(self.waiters.taken());
         released
+    }
+}
+
+/// An answer that is there, or will be.
+type Answering = Either<Ready<Answered>, Pin<Box<dyn Future<Output = Answered> + Send>>>;
+type Answered = Result<Response<Body>, Infallible>;
+
+/// What is left to be done for a request once it can be answered.
+struct Due {
+    kind: Kind,
+    for_one: bool,
+    is_head: bool,
+    logged: Option<Logged>,
+    peer: SocketAddr,
+    open: OpenRequest,
+    meters: Arc<Meters>,
+}
+
+impl Due {
+    /// Counts and logs the answer and makes it ready to be sent. `snapshot` is what released it, if it was held.
+    fn answered(self, mut response: Response<Vec<Bytes>>, snapshot: Option<Arc<Snapshot>>) -> Response<Body> {
+        let Self { kind, for_one, is_head, logged, peer, open, meters } = self;
+        if for_one {
+            keep_to_viewer(response.headers_mut());
+        }
+        meters.answered(kind, response.status());
+        if let Some(logged) = logged {
+            logged.answered(peer, response.status().as_u16());
+        }
+        if is_head {
+            let length = response.body().iter().map(Bytes::len).sum();
+            state_length(response.headers_mut(), length);
+            response.body_mut().clear();
+        }
+        let published_at = snapshot.map(|snapshot| snapshot.published_at);
+        response.map(|pieces| Body::new(pieces, kind, published_at, meters, open))
     }
 }
 
@@ -224,7 +253,6 @@ mod tests {
     use std::collections::HashMap;
     use std::time::Duration;
 
-    use bytes::Bytes;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
     use tokio::time::{Instant, sleep};
 
@@ -255,7 +283,12 @@ mod tests {
 
     /// A connection to an origin with the channel "a", whose one rendition has ten segments and hints at a part.
     fn connect_live() -> (DuplexStream, watch::Sender<Option<Arc<Snapshot>>>) {
-        let playlist = Playlist { plain: "#EXTM3U\n".into(), gzip: Bytes::new(), etag: "\"a\"".to_owned() };
+        let playlist = Playlist {
+            plain: "#EXTM3U\n".into(),
+            gzip: Bytes::new(),
+            etag: "\"a\"".into(),
+            gzip_etag: "\"a-gzip\"".into(),
+        };
         let rendition = RenditionSnapshot {
             name: "v".to_owned(),
             playlist: playlist.clone(),

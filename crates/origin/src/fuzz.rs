@@ -66,7 +66,8 @@ fn keys() -> TokenKeys {
 /// Ten segments of four parts, two parts of the eleventh.
 fn snapshot(secret: bool, private: bool) -> Snapshot {
     let text = if secret { Bytes::from_static(SECRET) } else { Bytes::from_static(b"#EXTM3U\n#EXT-X-ENDLIST\n") };
-    let playlist = Playlist { plain: text.clone(), gzip: text.clone(), etag: "\"a,b\"".to_owned() };
+    let playlist =
+        Playlist { plain: text.clone(), gzip: text.clone(), etag: "\"a,b\"".into(), gzip_etag: "\"a,b-gzip\"".into() };
     let pieces = vec![text.slice(..4), text.slice(4..)];
     let media = MediaFile { pieces, etag: "\"s1\"".to_owned(), content_type: "video/iso.segment" };
     let rendition = RenditionSnapshot {

@@ -170,6 +170,8 @@ impl Held {
             Released { response: missing_live(), snapshot: None }
         };
         tokio::select! {
+            // In this order, so that nothing else is looked at when the answer is there.
+            biased;
             outcome = timeout(at_most, answered) => {
                 outcome.unwrap_or_else(|_| Released { response: unavailable(), snapshot: None })
             }

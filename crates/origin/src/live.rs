@@ -1,3 +1,6 @@
+use std::array;
+use std::sync::LazyLock;
+
 use bytes::Bytes;
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{HeaderMap, Method, Response, StatusCode};
@@ -25,9 +28,6 @@ const PRIORITY_PLAYLIST: HeaderValue = HeaderValue::from_static("u=1");
 const PRIORITY_AUDIO: HeaderValue = HeaderValue::from_static("u=2");
 const PRIORITY_VIDEO: HeaderValue = HeaderValue::from_static("u=3");
 
-/// What the gzip coding adds to the entity tag of a playlist: it is another representation (RFC 9110, 8.8.3.3).
-const GZIP_TAG_SUFFIX: &str = "-gzip";
-
 /// How long an answer may be kept, in target durations, when it was `blocking`, that is, can be asked for only once
 /// it is due (rfc8216bis B.1).
 const BLOCKING_TARGETS: u32 = 6;
@@ -39,10 +39,23 @@ const BLOCKING_TARGETS: u32 = 6;
 /// What was asked for with directives is for caches that many share. A player that asks for the same again wants to
 /// know what came since: video.js does so after each segment, and stood still for as long as its browser kept the answer.
 fn playlist_cache(edge: &Edge, blocking: bool) -> HeaderValue {
-    if !blocking {
-        return max_age((edge.target_duration_s / 2).max(1));
+    let target = edge.target_duration_s;
+    match PLAYLIST_CACHES.get(target as usize) {
+        Some([plain, held]) => if blocking { held } else { plain }.clone(),
+        None => made_playlist_cache(target, blocking),
     }
-    let shared = BLOCKING_TARGETS * edge.target_duration_s;
+}
+
+/// What [`playlist_cache`] says, by target duration in seconds and by `blocking`: thousands are answered at once, and say the same.
+static PLAYLIST_CACHES: LazyLock<[[HeaderValue; 2]; 16]> = LazyLock::new(|| {
+    array::from_fn(|target| [false, true].map(|blocking| made_playlist_cache(target as u32, blocking)))
+});
+
+fn made_playlist_cache(target_s: u32, blocking: bool) -> HeaderValue {
+    if !blocking {
+        return max_age((target_s / 2).max(1));
+    }
+    let shared = BLOCKING_TARGETS * target_s;
     HeaderValue::try_from(format!("max-age=0, s-maxage={shared}")).unwrap_or(NO_STORE)
 }
 
@@ -60,13 +73,15 @@ pub(crate) fn playlist(
     edge: &Edge,
     blocking: bool,
 ) -> Response<Vec<Bytes>> {
-    let etag = if gzip { gzip_tag(&playlist.etag) } else { playlist.etag.clone() };
+    let etag = if gzip { &playlist.gzip_etag } else { &playlist.etag };
     let mut headers = HeaderMap::with_capacity(12);
     headers.insert(header::VARY, ACCEPT_ENCODING);
     headers.insert(header::CACHE_CONTROL, playlist_cache(edge, blocking));
     headers.insert(PRIORITY, PRIORITY_PLAYLIST);
-    let is_known = not_modified(request, &etag);
-    insert_text(&mut headers, header::ETAG, etag);
+    let is_known = not_modified(request, etag);
+    if let Ok(value) = HeaderValue::from_maybe_shared(etag.clone()) {
+        headers.insert(header::ETAG, value);
+    }
     share_with_all(&mut headers);
     if is_known {
         return assembled(StatusCode::NOT_MODIFIED, headers, Vec::new());
@@ -87,7 +102,7 @@ pub(crate) fn media(method: &Method, request: &HeaderMap, file: &MediaFile) -> R
     headers.insert(PRIORITY, if file.content_type == VIDEO_SEGMENT { PRIORITY_VIDEO } else { PRIORITY_AUDIO });
     insert_tag(&mut headers, &file.etag);
     share_with_all(&mut headers);
-    if not_modified(request, &file.etag) {
+    if not_modified(request, file.etag.as_bytes()) {
         return assembled(StatusCode::NOT_MODIFIED, headers, Vec::new());
     }
     let length = file.len();
@@ -111,16 +126,6 @@ pub(crate) fn media(method: &Method, request: &HeaderMap, file: &MediaFile) -> R
             assembled(StatusCode::RANGE_NOT_SATISFIABLE, headers, Vec::new())
         }
     }
-}
-
-/// The entity tag of the gzip coding.
-pub(crate) fn gzip_tag(etag: &str) -> String {
-    tag_with(etag, GZIP_TAG_SUFFIX)
-}
-
-/// An entity tag with a suffix, which goes inside the quotes.
-pub(crate) fn tag_with(etag: &str, suffix: &str) -> String {
-    format!("{}{suffix}\"", etag.strip_suffix('"').unwrap_or(etag))
 }
 
 pub(crate) fn assembled(status: StatusCode, headers: HeaderMap, body: Vec<Bytes>) -> Response<Vec<Bytes>> {

@@ -7,14 +7,15 @@ use flate2::write::GzEncoder;
 use crate::snapshot::Playlist;
 
 impl Playlist {
-    /// Both codings of a text and its tag.
+    /// Both codings of a text and their tags.
     pub(crate) fn render(text: String) -> Self {
         let mut coder = GzEncoder::new(Vec::with_capacity(text.len() / 4), Compression::default());
         // Writing into memory does not fail; if it ever did, a player would see the fault, not a wrong text.
         let _ = coder.write_all(text.as_bytes());
         let gzip = Bytes::from(coder.finish().unwrap_or_default());
-        let etag = format!("\"{:016x}\"", fnv1a(FNV_START, text.as_bytes()));
-        Self { plain: Bytes::from(text), gzip, etag }
+        let hash = fnv1a(FNV_START, text.as_bytes());
+        let (etag, gzip_etag) = (format!("\"{hash:016x}\"").into(), format!("\"{hash:016x}-gzip\"").into());
+        Self { plain: Bytes::from(text), gzip, etag, gzip_etag }
     }
 }
 

@@ -73,9 +73,10 @@ pub struct Playlist {
     pub plain: Bytes,
     /// The same text, gzip-coded.
     pub gzip: Bytes,
-    /// Strong entity tag of the text, with its quotes. The gzip coding is another representation: whoever
-    /// serves it adds a suffix.
-    pub etag: String,
+    /// Strong entity tag of the text, with its quotes.
+    pub etag: Bytes,
+    /// That of the gzip coding, which is another representation (RFC 9110, 8.8.3.3).
+    pub gzip_etag: Bytes,
 }
 
 /// An immutable file under a name that is never given to other bytes.

@@ -129,7 +129,8 @@ pub fn playlist(text: &'static str) -> Playlist {
     Playlist {
         plain: Bytes::from_static(text.as_bytes()),
         gzip: gzip.finish().expect("into memory").into(),
-        etag: "\"v1\"".to_owned(),
+        etag: "\"v1\"".into(),
+        gzip_etag: "\"v1-gzip\"".into(),
     }
 }
 
