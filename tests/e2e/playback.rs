@@ -68,7 +68,8 @@ async fn a_player_that_is_stuck_is_begun_anew() {
     browser.wait_state("live", PLAYS_WITHIN).await.unwrap();
     browser.check_playing(PLAYS_WITHIN).await.unwrap();
     let page = browser.watch_page().await.unwrap();
-    assert_eq!((page.players, page.fatal), (2, 0), "{page:?}");
+    assert_eq!((page.players, page.fatal), (2, 1), "{page:?}");
+    assert!(page.errors.iter().any(|error| error["type"] == "stuck" && error["fatal"] == true), "{page:?}");
     browser.close().await.unwrap();
     daemon.stop().await.unwrap();
 }

@@ -101,8 +101,8 @@ impl Connections {
         report_end(outcome, phase.cut(), peer);
     }
 
-    /// Answers at once what can be answered. A stream of HTTP/2 is a task, with room for all that its future may have to
-    /// remember: so what a held request needs lies apart, and nothing else does.
+    /// Answers at once what can be answered, in the task of the connection. A stream of HTTP/2 is a task of its own, with
+    /// room for all that its future may have to remember: so what a held request needs lies apart.
     fn respond(
         self: &Arc<Self>,
         request: Request<Incoming>,
@@ -154,7 +154,7 @@ struct Due {
     kind: Kind,
     for_one: bool,
     is_head: bool,
-    logged: Option<Logged>,
+    logged: Option<Box<Logged>>,
     peer: SocketAddr,
     open: OpenRequest,
     meters: Arc<Meters>,
@@ -192,12 +192,12 @@ struct Logged {
 
 impl Logged {
     /// Nothing, unless it is going to be logged: a request that is held would keep it all the time.
-    fn new(request: Request<Incoming>) -> Option<Self> {
+    fn new(request: Request<Incoming>) -> Option<Box<Self>> {
         if !tracing::enabled!(tracing::Level::DEBUG) {
             return None;
         }
         let (head, _) = request.into_parts();
-        Some(Self { uri: head.uri, version: head.version, method: head.method, asked_at: Instant::now() })
+        Some(Box::new(Self { uri: head.uri, version: head.version, method: head.method, asked_at: Instant::now() }))
     }
 
     fn answered(&self, peer: SocketAddr, status: u16) {

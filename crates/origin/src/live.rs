@@ -46,8 +46,10 @@ fn playlist_cache(edge: &Edge, blocking: bool) -> HeaderValue {
     }
 }
 
-/// What [`playlist_cache`] says, by target duration in seconds and by `blocking`: thousands are answered at once, and say the same.
-static PLAYLIST_CACHES: LazyLock<[[HeaderValue; 2]; 16]> = LazyLock::new(|| {
+/// Target durations, in seconds from 0 on, for which there are values made beforehand: all that the packager may have.
+const TARGETS_MADE: usize = 16;
+/// What [`playlist_cache`] says, by target duration and by `blocking`: thousands are answered at once, and say the same.
+static PLAYLIST_CACHES: LazyLock<[[HeaderValue; 2]; TARGETS_MADE]> = LazyLock::new(|| {
     array::from_fn(|target| [false, true].map(|blocking| made_playlist_cache(target as u32, blocking)))
 });
 

@@ -34,6 +34,13 @@ mod tests {
     use std::io::Read;
 
     #[test]
+    fn each_coding_has_a_tag_of_its_own() {
+        let playlist = Playlist::render("foobar".to_owned());
+        assert_eq!(playlist.etag, &b"\"85944171f73967e8\""[..]);
+        assert_eq!(playlist.gzip_etag, &b"\"85944171f73967e8-gzip\""[..]);
+    }
+
+    #[test]
     fn the_hash_is_the_published_one() {
         assert_eq!(fnv1a(FNV_START, b"foobar"), 0x8594_4171_f739_67e8);
     }

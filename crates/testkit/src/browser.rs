@@ -197,11 +197,12 @@ impl Browser {
         let found = until(&format!("the page says {state:?}"), within, async || {
             let page = self.watch_page().await?;
             let there = page.state == state;
-            last = Some((page, self.video().await?));
+            last = Some(page);
             Ok(there.then_some(()))
         })
         .await;
-        found.with_context(|| format!("the page and its video are {last:?}"))
+        let Err(error) = found else { return Ok(()) };
+        Err(error.context(format!("the page and its video are {last:?} and {:?}", self.video().await)))
     }
 
     /// Checks that the watch page still plays with the player it began with.

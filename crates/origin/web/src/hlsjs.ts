@@ -23,8 +23,9 @@ const BACK_BUFFER_S = 30;
 /** A latency beyond this is a clock that is wrong, not a stream that is late. */
 const LATENCY_S_MAX = 600;
 const TICK_MS = 500;
-/** A player that has had nothing to show for this long, although there is something, is stuck. */
-const BUFFERING_MS_MAX = 15_000;
+/** A player that has stood still for this long, although there is media after what it shows, is stuck, or on a link that
+ *  is too slow for what it loads: a new one begins small. */
+const STARVED_MS_MAX = 20_000;
 /** Few people hear it. */
 const CATCH_UP_RATE = 1.05;
 /** How far two times of the same media may differ, in seconds. */
@@ -61,20 +62,25 @@ export async function playWithHlsJs(url: string, over?: AbortSignal): Promise<Ou
   hls.on(Events.LEVEL_UPDATED, (_, { details }) => clock.update(details));
   let ended = (): void => undefined;
   let stuck = (): void => undefined;
-  let running = performance.now();
+  // Counted in ticks, which neither a sleeping computer nor a hidden tab has.
+  let starvedMs = 0;
   const tick = setInterval(() => {
     if (clock.isPlayedOut(video.currentTime)) ended();
     const state = playingState(video, clock.progress());
-    if (state !== "buffering" || !clock.hasMore(video.currentTime)) running = performance.now();
-    if (performance.now() - running > BUFFERING_MS_MAX) stuck();
+    starvedMs = state === "buffering" && clock.hasMore(video.currentTime) ? starvedMs + TICK_MS : 0;
+    if (starvedMs > STARVED_MS_MAX) stuck();
     showState(state);
     showLatency(latency(hls));
   }, TICK_MS);
   try {
     return await new Promise<Outcome>((resolve) => {
       ended = () => resolve({ why: "ended" });
-      // What is left of a stream that has its end is given up too.
-      stuck = () => resolve(clock.progress().growing ? { why: "failed", code: "stuck" } : { why: "ended" });
+      stuck = () => {
+        const message = `nothing played for ${STARVED_MS_MAX} ms at ${video.currentTime}`;
+        recordError({ type: "stuck", details: "stuck", fatal: true, message });
+        // What is left of a stream that has its end is given up.
+        resolve(clock.progress().growing ? { why: "failed", code: "stuck" } : { why: "ended" });
+      };
       video.onended = ended;
       over?.addEventListener("abort", ended);
       repairErrors(hls, resolve);
@@ -166,7 +172,7 @@ class PlaylistClock {
     };
   }
 
-  /** Whether there is media behind a time. */
+  /** Whether there is media after a time. */
   hasMore(time: number): boolean {
     return time < this.end - TIMES_DIFFER_S;
   }
