@@ -66,17 +66,18 @@ pub async fn run(given: Option<PathBuf>) -> Result<()> {
     floor::prepare(folder).await?;
     describe(&mut report, &clip);
     for round in 1..=ROUNDS {
+        // The machine's speed changes within minutes: what weir is compared with comes right before and right after it.
+        let ffmpeg = ffmpeg::run(folder).await?;
+        add_spent(&mut report, FFMPEG, &ffmpeg.spent, &clip);
         let weir = weir::run(&clip, folder, false).await?.context("weir copied without having been told to")?;
         add_spent(&mut report, WEIR, &weir.spent, &clip);
+        add_floor(&mut report, &floor::run(folder).await?, &clip);
         let copying = weir::run(&clip, folder, true).await?;
         // The clip made here is fit for it.
         ensure!(copying.is_some() || given.is_some(), "the best rung was not copied");
         if let Some(copying) = &copying {
             add_spent(&mut report, COPYING, &copying.spent, &clip);
         }
-        let ffmpeg = ffmpeg::run(folder).await?;
-        add_spent(&mut report, FFMPEG, &ffmpeg.spent, &clip);
-        add_floor(&mut report, &floor::run(folder).await?, &clip);
         if round == 1 {
             same_settings(&weir.files, &ffmpeg.files)?;
             add_pictures(&mut report, WEIR, &weir.files, &clip).await?;
