@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use weir_testkit::m3u8::MediaPlaylist;
-use weir_testkit::{Browser, Config, Daemon, Source};
+use weir_testkit::{Browser, Config, Daemon, Process, Source};
 use weir_tests::PLAYABLE_WITHIN;
 
 /// Chromium's own player gives up on a live playlist that is shorter than the distance it keeps from its end.
@@ -23,14 +23,20 @@ async fn wait_native_playable(daemon: &Daemon) -> anyhow::Result<()> {
     hls.wait_playlist(path, "three segments", PLAYABLE_WITHIN, long).await.map(drop)
 }
 
+/// A stream, its encoder, and the watch page that plays it.
+async fn watched() -> anyhow::Result<(Daemon, Process, Browser)> {
+    let daemon = Daemon::start(Config::default()).await?;
+    let encoder = Source::default().push(&daemon.publish_url())?;
+    daemon.hls().wait_playable(PLAYABLE_WITHIN).await?;
+    let browser = Browser::open().await?;
+    browser.goto(&daemon.watch_url()).await?;
+    browser.check_playing(PLAYS_WITHIN).await?;
+    Ok((daemon, encoder, browser))
+}
+
 #[tokio::test]
 async fn the_watch_page_plays_with_hls_js() {
-    let daemon = Daemon::start(Config::default()).await.unwrap();
-    let _encoder = Source::default().push(&daemon.publish_url()).unwrap();
-    daemon.hls().wait_playable(PLAYABLE_WITHIN).await.unwrap();
-    let browser = Browser::open().await.unwrap();
-    browser.goto(&daemon.watch_url()).await.unwrap();
-    browser.check_playing(PLAYS_WITHIN).await.unwrap();
+    let (daemon, _encoder, browser) = watched().await.unwrap();
     browser.check_one_player("hls.js").await.unwrap();
     // The picture must come through Media Source Extensions, not the browser's own HLS player.
     let source = browser.run("return document.querySelector('video').currentSrc", vec![]).await.unwrap();
@@ -54,12 +60,7 @@ async fn the_watch_page_waits_for_a_stream_that_has_not_begun() {
 
 #[tokio::test]
 async fn a_player_that_is_stuck_is_begun_anew() {
-    let daemon = Daemon::start(Config::default()).await.unwrap();
-    let _encoder = Source::default().push(&daemon.publish_url()).unwrap();
-    daemon.hls().wait_playable(PLAYABLE_WITHIN).await.unwrap();
-    let browser = Browser::open().await.unwrap();
-    browser.goto(&daemon.watch_url()).await.unwrap();
-    browser.check_playing(PLAYS_WITHIN).await.unwrap();
+    let (daemon, _encoder, browser) = watched().await.unwrap();
     // What is appended next never arrives, and hls.js waits for it with everything else.
     browser.run(STICK, vec![]).await.unwrap();
     browser.wait_state("buffering", PLAYS_WITHIN).await.unwrap();

@@ -81,9 +81,7 @@ pub(crate) fn playlist(
     headers.insert(header::CACHE_CONTROL, playlist_cache(edge, blocking));
     headers.insert(PRIORITY, PRIORITY_PLAYLIST);
     let is_known = not_modified(request, etag);
-    if let Ok(value) = HeaderValue::from_maybe_shared(etag.clone()) {
-        headers.insert(header::ETAG, value);
-    }
+    insert_text(&mut headers, header::ETAG, etag.clone());
     share_with_all(&mut headers);
     if is_known {
         return assembled(StatusCode::NOT_MODIFIED, headers, Vec::new());
@@ -142,8 +140,8 @@ pub(crate) fn insert_tag(headers: &mut HeaderMap, etag: &str) {
 }
 
 /// Inserts text of our own making; what cannot stand in a header is left out.
-fn insert_text(headers: &mut HeaderMap, name: header::HeaderName, text: String) {
-    if let Ok(value) = HeaderValue::try_from(text) {
+fn insert_text(headers: &mut HeaderMap, name: header::HeaderName, text: impl Into<Bytes>) {
+    if let Ok(value) = HeaderValue::from_maybe_shared(text.into()) {
         headers.insert(name, value);
     }
 }
