@@ -6,6 +6,8 @@
 
 mod thirds;
 
+use std::ops::Range;
+
 use super::ChildError;
 
 /// A factor that both sides of a picture shrink by.
@@ -42,6 +44,8 @@ impl Factor {
         let row = |index: usize| {
             from.bytes.get(index * from.stride..).and_then(|rest| rest.get(..from.width)).ok_or_else(short)
         };
+        // Below the last row there is nothing to fetch.
+        let fetch_rows = |rows: Range<usize>| rows.map_while(|index| row(index).ok()).for_each(fetch);
         let mut out = to.bytes.chunks_mut(stride).take(height);
         let mut next_out = || out.next().map(|out| out.get_mut(..width).ok_or_else(short)).transpose();
         match self {
@@ -49,18 +53,27 @@ impl Factor {
                 let mut thirds = thirds::Thirds::new(from.width);
                 for first in (0..).step_by(3) {
                     let (Some(upper), Some(lower)) = (next_out()?, next_out()?) else { break };
+                    fetch_rows(first + 3..first + 6);
                     thirds.shrink([row(first)?, row(first + 1)?, row(first + 2)?], [upper, lower]);
                 }
             }
             Self::TwoToOne => {
                 for first in (0..).step_by(2) {
                     let Some(out) = next_out()? else { break };
+                    fetch_rows(first + 2..first + 4);
                     two_to_one(row(first)?, row(first + 1)?, out);
                 }
             }
         }
         Ok(())
     }
+}
+
+/// Has a row brought into the cache, all of its lines at once. A picture has left the caches by the time it is scaled, and row
+/// by row the processor would wait for each line, for it does not see where the next row begins.
+fn fetch(row: &[u8]) {
+    const LINE: usize = 64;
+    std::hint::black_box(row.iter().step_by(LINE).fold(0, |all, byte| all ^ byte));
 }
 
 /// Of two bytes in each of two rows one byte.
