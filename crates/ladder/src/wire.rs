@@ -133,8 +133,8 @@ pub(crate) fn frame_prefix(
     prefix
 }
 
-/// How many frames of sound may wait for a picture, on either way: 170 ms, should none come.
-pub(crate) const SOUND_FRAMES_WAITING_MAX: u32 = 8;
+/// How many frames may wait for the picture they leave with, on either way: 170 ms of sound, should no picture come.
+pub(crate) const FRAMES_WAITING_MAX: u32 = 8;
 
 /// The number a source track has in the messages to the worker.
 pub(crate) fn source_track(kind: TrackKind) -> u8 {

@@ -150,7 +150,7 @@ impl Track {
     }
 
     fn give(&mut self, data: &[u8]) -> Result<(), ChildError> {
-        self.link.sound(self.rendition, self.frames as i64 * i64::from(AAC_FRAME_SAMPLES), data)?;
+        self.link.waiting_frame(self.rendition, true, self.frames as i64 * i64::from(AAC_FRAME_SAMPLES), data)?;
         self.frames += 1;
         Ok(())
     }

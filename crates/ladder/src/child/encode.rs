@@ -14,8 +14,8 @@ use super::scaler::shrink_on_the_way;
 use crate::plan::{Plan, Preset, Rung, THREADS_MAX, macroblocks};
 use crate::wire::{WireFormat, from_worker};
 
-/// Between the stages, each of which has a thread: enough for a slow picture not to stop the others.
-const QUEUE: &str = "queue max-size-buffers=3 max-size-bytes=0 max-size-time=0";
+/// Before each encoder, which has a thread: enough for a slow picture not to stop the others.
+const QUEUE: &str = "queue max-size-buffers=6 max-size-bytes=0 max-size-time=0";
 /// For what `scaler` leaves. Bilinear: the cheapest that looks well. No borders: the plan's sizes have the picture's aspect.
 const SCALE: &str = "videoconvertscale method=bilinear add-borders=false";
 /// How far ahead of its mean rate an encoder may burst, in milliseconds of that rate.
@@ -32,14 +32,16 @@ pub(super) fn encoders(
     link: &Arc<Link>,
 ) -> Result<(Pipeline, AppSrc), ChildError> {
     let mut description = format!("appsrc name=grid {SOURCE} ! tee name=root ");
-    for (index, rung) in plan.encoded() {
+    // All scalers run in one thread, and a tee serves first what was linked first: from the smallest rung up, so that every
+    // picture is scaled while it is in the caches, before an encoder wakes and takes the processor.
+    for (index, rung) in plan.encoded().rev() {
         let from = match larger(plan, index) {
             Some(larger) => format!("scaled{larger}"),
             None => "root".to_owned(),
         };
         let Rung { width, height, .. } = rung;
         description += &format!(
-            "{from}. ! {QUEUE} name=branch{index} ! {SCALE} \
+            "{from}. ! {SCALE} name=branch{index} \
              ! video/x-raw,format=I420,width={width},height={height},pixel-aspect-ratio=1/1 ! tee name=scaled{index} \
              scaled{index}. ! {QUEUE} ! {} ! appsink name=rung{index} {SINK} ",
             encoder(rung, preset)
@@ -47,15 +49,15 @@ pub(super) fn encoders(
     }
     let pipeline = Pipeline::parse("encoders", &description, link)?;
     for (index, rung) in plan.encoded() {
-        let queue: gst::Element = pipeline.element(&format!("branch{index}"))?;
+        let scaler: gst::Element = pipeline.element(&format!("branch{index}"))?;
         let branch =
-            queue.static_pad("src").ok_or_else(|| ChildError::Pipeline(format!("branch {index} has no end")))?;
+            scaler.static_pad("sink").ok_or_else(|| ChildError::Pipeline(format!("branch {index} has no entry")))?;
         let step = rung.frame_step / larger(plan, index).map_or(1, |larger| plan.rungs[larger].frame_step);
         if step > 1 {
             thin_out(&branch, step, rung);
         }
         shrink_on_the_way(&branch, rung, link);
-        let mut output = RungOutput::new(index, rung, plan.frames_per_keyframe, link);
+        let mut output = RungOutput::new(plan, index, rung, link);
         let ended = ended.clone();
         pipeline.on_sample(
             &format!("rung{index}"),
@@ -125,6 +127,8 @@ fn thin_out(pad: &gst::Pad, step: u32, rung: &Rung) {
 #[derive(Debug)]
 struct RungOutput {
     index: usize,
+    /// Whether it is the best one that is encoded, for whose pictures those of the others wait.
+    leads: bool,
     rung: Rung,
     frames_per_keyframe: u64,
     link: Arc<Link>,
@@ -132,9 +136,10 @@ struct RungOutput {
 }
 
 impl RungOutput {
-    fn new(index: usize, rung: &Rung, frames_per_keyframe: u32, link: &Arc<Link>) -> Self {
-        let frames_per_keyframe = u64::from((frames_per_keyframe / rung.frame_step).max(1));
-        Self { index, rung: rung.clone(), frames_per_keyframe, link: Arc::clone(link), frames: 0 }
+    fn new(plan: &Plan, index: usize, rung: &Rung, link: &Arc<Link>) -> Self {
+        let leads = plan.encoded().next().is_some_and(|(best, _)| best == index);
+        let frames_per_keyframe = u64::from((plan.frames_per_keyframe / rung.frame_step).max(1));
+        Self { index, leads, rung: rung.clone(), frames_per_keyframe, link: Arc::clone(link), frames: 0 }
     }
 
     fn coded(&mut self, sample: &gst::Sample) -> Result<(), ChildError> {
@@ -157,7 +162,11 @@ impl RungOutput {
         }
         let data = buffer.map_readable().map_err(|e| broken(e.to_string()))?;
         let time = frame as i64 * i64::from(self.rung.frame_rate.frame_ticks());
-        self.link.frame(self.index, keyframe, time, &data)?;
+        if self.leads {
+            self.link.frame(self.index, keyframe, time, &data)?;
+        } else {
+            self.link.waiting_frame(self.index, keyframe, time, &data)?;
+        }
         self.frames += 1;
         Ok(())
     }

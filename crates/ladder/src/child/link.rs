@@ -22,15 +22,15 @@ pub(super) struct Link {
 #[derive(Debug)]
 struct Out {
     socket: UnixStream,
-    /// Messages with sound that leave with the next one of another kind.
-    sound: Vec<u8>,
+    /// Messages with frames that leave with the next message of another kind.
+    waiting: Vec<u8>,
     /// How many they are.
-    waiting: u32,
+    frames_waiting: u32,
 }
 
 impl Link {
     pub fn new(socket: UnixStream) -> Self {
-        Self { out: Mutex::new(Out { socket, sound: Vec::new(), waiting: 0 }) }
+        Self { out: Mutex::new(Out { socket, waiting: Vec::new(), frames_waiting: 0 }) }
     }
 
     fn out(&self) -> MutexGuard<'_, Out> {
@@ -67,14 +67,15 @@ impl Link {
         self.write(&[&prefix, data])
     }
 
-    /// A frame of sound. It waits for the next message, since the picture is always later: a picture is encoded first.
-    pub fn sound(&self, rendition: usize, time: i64, data: &[u8]) -> io::Result<()> {
-        let prefix = wire::frame_prefix(from_worker::FRAME, rendition as u8, true, time, time, data.len());
+    /// One frame that waits for the next message, so that the parent is not woken for it alone: sound, since the picture is
+    /// always later, and pictures of smaller rungs, since that of the best one takes longest.
+    pub fn waiting_frame(&self, rendition: usize, keyframe: bool, time: i64, data: &[u8]) -> io::Result<()> {
+        let prefix = wire::frame_prefix(from_worker::FRAME, rendition as u8, keyframe, time, time, data.len());
         let mut out = self.out();
-        out.sound.extend_from_slice(&prefix);
-        out.sound.extend_from_slice(data);
-        out.waiting += 1;
-        if out.waiting < wire::SOUND_FRAMES_WAITING_MAX { Ok(()) } else { out.write(&[]) }
+        out.waiting.extend_from_slice(&prefix);
+        out.waiting.extend_from_slice(data);
+        out.frames_waiting += 1;
+        if out.frames_waiting < wire::FRAMES_WAITING_MAX { Ok(()) } else { out.write(&[]) }
     }
 
     /// Tells the parent what went wrong, if it still listens.
@@ -91,10 +92,10 @@ impl Link {
 }
 
 impl Out {
-    /// Writes the sound that waits, and all parts behind it.
+    /// Writes the frames that wait, and all parts behind them.
     fn write(&mut self, parts: &[&[u8]]) -> io::Result<()> {
-        let Self { socket, sound, waiting } = self;
-        let whole = [sound.as_slice()].into_iter().chain(parts.iter().copied());
+        let Self { socket, waiting, frames_waiting } = self;
+        let whole = [waiting.as_slice()].into_iter().chain(parts.iter().copied());
         let mut slices: Vec<IoSlice<'_>> = whole.filter(|part| !part.is_empty()).map(IoSlice::new).collect();
         let mut rest = &mut slices[..];
         while !rest.is_empty() {
@@ -105,8 +106,8 @@ impl Out {
                 Err(error) => return Err(error),
             }
         }
-        sound.clear();
-        *waiting = 0;
+        waiting.clear();
+        *frames_waiting = 0;
         Ok(())
     }
 }
@@ -144,4 +145,39 @@ impl Inbox {
 /// The track a number of the parent's means.
 pub(super) fn track_of(number: u8) -> TrackKind {
     if number == wire::source_track(TrackKind::Video) { TrackKind::Video } else { TrackKind::Audio }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The renditions of the frames that can be read by now.
+    fn arrived(inbox: &mut Inbox) -> Vec<u8> {
+        let frame = |message: Message| message.frame(track_of).expect("a frame").0;
+        std::iter::from_fn(|| inbox.next().ok().flatten()).map(frame).collect()
+    }
+
+    #[test]
+    fn frames_wait_for_the_next_picture_and_leave_before_it() {
+        let (ours, theirs) = UnixStream::pair().expect("sockets");
+        theirs.set_nonblocking(true).expect("a socket of ours");
+        let (link, mut inbox) = (Link::new(ours), Inbox::new(theirs));
+        link.waiting_frame(3, true, 0, b"sound").expect("room");
+        link.waiting_frame(1, true, 0, b"small").expect("room");
+        assert!(arrived(&mut inbox).is_empty());
+        link.frame(0, true, 0, b"large").expect("room");
+        assert_eq!(arrived(&mut inbox), [3, 1, 0]);
+    }
+
+    #[test]
+    fn frames_do_not_wait_for_ever() {
+        let (ours, theirs) = UnixStream::pair().expect("sockets");
+        theirs.set_nonblocking(true).expect("a socket of ours");
+        let (link, mut inbox) = (Link::new(ours), Inbox::new(theirs));
+        for time in 0..i64::from(wire::FRAMES_WAITING_MAX) {
+            assert!(arrived(&mut inbox).is_empty());
+            link.waiting_frame(1, true, time, b"small").expect("room");
+        }
+        assert_eq!(arrived(&mut inbox), vec![1; wire::FRAMES_WAITING_MAX as usize]);
+    }
 }

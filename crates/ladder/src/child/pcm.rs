@@ -108,7 +108,7 @@ impl Encoder {
             let Some(buffer) = sample.buffer().filter(|_| made > PRIMING_FRAMES) else { return Ok(()) };
             let map = buffer.map_readable().map_err(|e| ChildError::Pipeline(e.to_string()))?;
             let frame = first_frame + made - PRIMING_FRAMES - 1;
-            Ok(output.sound(rendition, frame as i64 * i64::from(AAC_FRAME_SAMPLES), &map)?)
+            Ok(output.waiting_frame(rendition, true, frame as i64 * i64::from(AAC_FRAME_SAMPLES), &map)?)
         };
         pipeline.on_sample("frames", link, sample, move || end(&ending))?;
         pipeline.play()?;

@@ -76,7 +76,7 @@ impl InputQueue {
         } else if full {
             return Err(Refusal::Full { first: false });
         }
-        let wakes = frame.kind == TrackKind::Video || state.frames + 1 >= wire::SOUND_FRAMES_WAITING_MAX as usize;
+        let wakes = frame.kind == TrackKind::Video || state.frames + 1 >= wire::FRAMES_WAITING_MAX as usize;
         state.bytes += frame.data.len();
         state.frames += 1;
         state.items.push_back(Item::Frame(frame));
@@ -194,7 +194,7 @@ mod tests {
         assert!(pushed(&queue, 0) && woken());
         assert!(matches!(queue.pop().await, Item::Frame(frame) if frame.kind == TrackKind::Audio));
         queue.pop().await;
-        assert!((1..i64::from(wire::SOUND_FRAMES_WAITING_MAX)).all(sound) && !woken());
+        assert!((1..i64::from(wire::FRAMES_WAITING_MAX)).all(sound) && !woken());
         assert!(sound(100) && woken());
     }
 

@@ -75,7 +75,7 @@ impl Plan {
     }
 
     /// The rungs that are encoded, with their numbers.
-    pub fn encoded(&self) -> impl Iterator<Item = (usize, &Rung)> {
+    pub fn encoded(&self) -> impl DoubleEndedIterator<Item = (usize, &Rung)> {
         self.rungs.iter().enumerate().skip(usize::from(self.copies_best))
     }
 }
