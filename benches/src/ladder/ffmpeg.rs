@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use super::spent::spent_by;
-use super::{CLIP, Ladder, PRESET, RUNGS, SPEED, arguments, fresh, shell};
+use super::{CLIP, Ladder, PRESET, RUNGS, Rung, SPEED, arguments, fresh, shell};
 
 const FOLDER: &str = "ffmpeg";
 /// Every rung from the next larger one, as weir does it.
@@ -39,21 +39,33 @@ pub fn command_line() -> String {
 fn args() -> Vec<String> {
     let mut args = arguments(&format!("-nostdin -v error -y -readrate {SPEED} -i {CLIP} -filter_complex {SCALERS}"));
     for (index, rung) in RUNGS.iter().enumerate() {
-        let kbps = rung.kbps;
-        // The VBV holds a second, as weir's does. Without -threads every encoder would have as many as there are cores and
-        // more, which costs time and pictures.
-        args.extend(arguments(&format!(
-            "-map [v{index}] -profile:v:{index} {} -b:v:{index} {kbps}k -maxrate:v:{index} {kbps}k -bufsize:v:{index} {kbps}k \
-             -threads:v:{index} 1",
-            rung.profile
-        )));
+        args.extend(arguments(&format!("-map [v{index}] {}", rung_options(index, rung))));
     }
-    args.extend(arguments(&format!(
-        "-c:v libx264 -preset {PRESET} -bf 0 -x264-params rc-lookahead=0:sync-lookahead=0:mbtree=0 -g 60 -keyint_min 60 \
-         -sc_threshold 0 -fps_mode passthrough -map 0:a:0 -c:a copy -f hls -hls_time 2 -hls_list_size 0 -hls_segment_type fmp4 \
-         -hls_flags independent_segments -master_pl_name index.m3u8 -var_stream_map"
-    )));
+    args.extend(x264_options());
+    args.extend(arguments(
+        "-map 0:a:0 -c:a copy -f hls -hls_time 2 -hls_list_size 0 -hls_segment_type fmp4 \
+         -hls_flags independent_segments -master_pl_name index.m3u8 -var_stream_map",
+    ));
     args.push("v:0,agroup:a v:1,agroup:a v:2,agroup:a a:0,agroup:a".to_owned());
     args.extend(arguments(&format!("-hls_segment_filename {FOLDER}/v%v-%d.m4s {FOLDER}/v%v.m3u8")));
     args
+}
+
+/// What is set for one rung, which is video stream `index` of an output.
+pub fn rung_options(index: usize, rung: &Rung) -> String {
+    let Rung { kbps, profile, .. } = rung;
+    // The VBV holds a second, as weir's does. Without -threads every encoder would have as many as there are cores and
+    // more, which costs time and pictures.
+    format!(
+        "-profile:v:{index} {profile} -b:v:{index} {kbps}k -maxrate:v:{index} {kbps}k -bufsize:v:{index} {kbps}k \
+         -threads:v:{index} 1"
+    )
+}
+
+/// What is set for all rungs alike.
+pub fn x264_options() -> Vec<String> {
+    arguments(&format!(
+        "-c:v libx264 -preset {PRESET} -bf 0 -x264-params rc-lookahead=0:sync-lookahead=0:mbtree=0 -g 60 -keyint_min 60 \
+         -sc_threshold 0 -fps_mode passthrough"
+    ))
 }

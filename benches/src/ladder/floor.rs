@@ -4,13 +4,14 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::ffmpeg::SCALERS;
+use super::ffmpeg::{SCALERS, rung_options, x264_options};
 use super::spent::{Spent, spent_by};
-use super::{CLIP, PRESET, RUNGS, Rung, arguments, fresh, shell};
+use super::{CLIP, Ladder, PRESET, RUNGS, Rung, SPEED, arguments, fresh, shell};
 
 /// Scaled pictures as they are, some gigabytes.
 const PICTURES: &str = "pictures";
 const OUT: &str = "floor";
+const OUT_PACED: &str = "floor-paced";
 const DECODER: &str = "-v error -nostdin -threads 1 -i clip.flv -map 0:v -f null -";
 
 /// Each part alone.
@@ -45,10 +46,23 @@ pub async fn run(folder: &Path) -> Result<Floor> {
     Ok(Floor { decoder, decoder_and_scalers, encoders })
 }
 
+/// One round at the pace of the other contenders: one process that decodes the clip and gives it to x264 for the best rung,
+/// and to x264 for the others pictures that are scaled already, none before its time.
+pub async fn run_paced(folder: &Path) -> Result<Ladder> {
+    let out = fresh(folder, OUT_PACED)?;
+    let spent = spent_by("ffmpeg", &paced(), folder).await?;
+    Ok(Ladder { spent, files: RUNGS.iter().map(|rung| out.join(format!("{}.264", rung.name))).collect() })
+}
+
 /// What is run.
 pub fn command_lines() -> Vec<String> {
     let encoders = RUNGS.iter().map(|rung| shell("x264", &encoder(rung)));
     [shell("ffmpeg", &arguments(DECODER)), shell("ffmpeg", &scalers())].into_iter().chain(encoders).collect()
+}
+
+/// What is run at the pace of the others.
+pub fn paced_command_line() -> String {
+    shell("ffmpeg", &paced())
 }
 
 fn pictures(rung: &Rung) -> String {
@@ -71,4 +85,18 @@ fn encoder(rung: &Rung) -> Vec<String> {
          -o {OUT}/{name}.264 {}",
         pictures(rung)
     ))
+}
+
+fn paced() -> Vec<String> {
+    let mut args = arguments("-v error -nostdin");
+    let scaled = RUNGS.iter().skip(1).map(pictures);
+    for input in [CLIP.to_owned()].into_iter().chain(scaled) {
+        args.extend(arguments(&format!("-readrate {SPEED} -threads 1 -i {input}")));
+    }
+    for (index, rung) in RUNGS.iter().enumerate() {
+        args.extend(arguments(&format!("-map {index}:v {}", rung_options(0, rung))));
+        args.extend(x264_options());
+        args.extend(arguments(&format!("-f h264 {OUT_PACED}/{}.264", rung.name)));
+    }
+    args
 }
