@@ -8,8 +8,9 @@ const FIRST: Duration = Duration::ZERO;
 const STEP: Duration = Duration::from_secs(1);
 /// The longest wait: an operator who mends the cause should not have to wait long.
 const LONGEST: Duration = Duration::from_secs(30);
-/// A worker that ran this long was healthy, so its failure counts as the first again.
-const HEALTHY: Duration = Duration::from_secs(60);
+/// When a new worker might have begun this long ago, the failure before it is past, and the next one counts as the first again:
+/// whether one worker has run since, or several, for an encoder that came and went.
+const PAST: Duration = Duration::from_secs(60);
 
 /// Counts the failures in a row of one channel's workers.
 #[derive(Debug, Default)]
@@ -19,10 +20,10 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// A worker that had begun at `started` failed. Returns how long the next one has to wait.
-    pub fn failed(&mut self, started: Instant, now: Instant) -> Duration {
-        let healthy = now.duration_since(started) >= HEALTHY;
-        self.failures = if healthy { 1 } else { self.failures.saturating_add(1) };
+    /// A worker failed. Returns how long the next one has to wait.
+    pub fn failed(&mut self, now: Instant) -> Duration {
+        let past = self.not_before.is_none_or(|not_before| now.saturating_duration_since(not_before) >= PAST);
+        self.failures = if past { 1 } else { self.failures.saturating_add(1) };
         let wait = match self.failures {
             1 => FIRST,
             failures => STEP.saturating_mul(1 << (failures - 2).min(10)).min(LONGEST),
@@ -42,12 +43,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_double_up_to_a_limit_and_begin_anew_after_a_healthy_run() {
+    fn waits_double_up_to_a_limit_while_workers_fail_soon_after_they_may_begin() {
+        let (mut backoff, mut now) = (Backoff::default(), Instant::now());
+        for wanted in [0, 1, 2, 4, 8, 16, 30, 30] {
+            let wait = backoff.failed(now);
+            assert_eq!(wait.as_secs(), wanted);
+            assert!(backoff.is_over(now + wait) && (wait.is_zero() || !backoff.is_over(now)));
+            now += wait + PAST - Duration::from_millis(1);
+        }
+    }
+
+    #[test]
+    fn a_failure_is_the_first_again_when_the_one_before_is_past() {
         let (mut backoff, start) = (Backoff::default(), Instant::now());
-        let waits: Vec<u64> = (0..8).map(|_| backoff.failed(start, start).as_secs()).collect();
-        assert_eq!(waits, [0, 1, 2, 4, 8, 16, 30, 30]);
-        assert!(!backoff.is_over(start + Duration::from_secs(29)));
-        assert!(backoff.is_over(start + Duration::from_secs(30)));
-        assert_eq!(backoff.failed(start, start + HEALTHY), Duration::ZERO);
+        let wait = (0..4).map(|_| backoff.failed(start)).max().expect("four");
+        assert_eq!(backoff.failed(start + wait + PAST), Duration::ZERO);
+        assert_eq!(backoff.failed(start + wait + PAST), STEP);
     }
 }

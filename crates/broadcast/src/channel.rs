@@ -21,7 +21,7 @@ use crate::ledger::Ledger;
 use crate::life::{Answer, Due, Life, Stage};
 use crate::pace::Pace;
 use crate::settings::{ChannelSpec, Lasting, OnShutdown, Settings};
-use crate::show::{Failed, Show};
+use crate::show::Show;
 use crate::source::{Feed, Source};
 use crate::status::{self, Publisher, Status};
 
@@ -199,8 +199,8 @@ impl Channel {
 
     async fn laddered(&mut self, output: Result<weir_ladder::Output, weir_ladder::WorkerFailure>) {
         let Some(show) = &mut self.show else { return };
-        if let Some(Failed { started, failure }) = show.apply(output).await {
-            let wait = self.backoff.failed(started, Instant::now());
+        if let Some(failure) = show.apply(output).await {
+            let wait = self.backoff.failed(Instant::now());
             let channel = self.spec.name.clone();
             error!(channel, error = %failure, ?wait, "ladder worker failed; it is restarted at the next keyframe");
             counter!("weir_ladder_failures_total", "channel" => channel, "reason" => failure.label()).increment(1);

@@ -40,7 +40,6 @@ struct Running {
     epoch: Option<Epoch>,
     /// When its instant 0 was, and the clock that dates it.
     began: (Instant, Wall),
-    started: Instant,
     finishing: bool,
     stages: Stages,
     /// Timescale of the best rendition, once its format is known.
@@ -59,15 +58,6 @@ pub struct Load {
     pub speed_milli: u64,
     /// What it takes of the machine; `None` while it has not run for long enough.
     pub cores: Option<Cores>,
-}
-
-/// The worker that is fed has failed.
-#[derive(Debug)]
-pub struct Failed {
-    /// When the worker was started.
-    pub started: Instant,
-    /// Why it failed.
-    pub failure: EpochFailure,
 }
 
 /// Why an epoch ended before its source did.
@@ -152,10 +142,10 @@ impl Show {
             warn!(channel = self.channel, "source broke off too often: an epoch is cut short");
             self.drop_front();
         }
-        let (started, stages) = (Instant::now(), Stages::default());
+        let stages = Stages::default();
         let epoch = Some(epoch);
         let (finishing, timescale, first_stats, stats) = (false, None, None, None);
-        let running = Running { worker, epoch, began, started, finishing, stages, timescale, first_stats, stats };
+        let running = Running { worker, epoch, began, finishing, stages, timescale, first_stats, stats };
         self.epochs.push_back(running);
     }
 
@@ -234,7 +224,7 @@ impl Show {
     }
 
     /// Takes in what [`recv`](Self::recv) gave. Answers if that ended an epoch whose source goes on.
-    pub async fn apply(&mut self, received: Result<Output, WorkerFailure>) -> Option<Failed> {
+    pub async fn apply(&mut self, received: Result<Output, WorkerFailure>) -> Option<EpochFailure> {
         let taken = received.map_err(EpochFailure::from).and_then(|output| self.take(output));
         let failed = taken.err().and_then(|failure| self.front_failed(failure));
         self.publish().await;
@@ -341,13 +331,13 @@ impl Show {
         }
     }
 
-    fn front_failed(&mut self, failure: EpochFailure) -> Option<Failed> {
-        let (finishing, started) = self.epochs.front().map(|running| (running.finishing, running.started))?;
+    fn front_failed(&mut self, failure: EpochFailure) -> Option<EpochFailure> {
+        let finishing = self.epochs.front()?.finishing;
         self.drop_front();
         if finishing {
             info!(channel = self.channel, error = %failure, "a draining worker ended early");
             return None;
         }
-        Some(Failed { started, failure })
+        Some(failure)
     }
 }

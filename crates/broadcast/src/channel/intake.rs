@@ -200,7 +200,7 @@ impl Channel {
         let spawned = spawn(&self.settings.worker, self.settings.worker_limits.clone(), &self.spec.name);
         spawned
             .inspect_err(|error| {
-                let wait = self.backoff.failed(now, now);
+                let wait = self.backoff.failed(now);
                 error!(channel = self.spec.name, %error, ?wait, "cannot start a ladder worker");
             })
             .ok()
