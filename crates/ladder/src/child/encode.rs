@@ -79,7 +79,7 @@ fn larger(plan: &Plan, index: usize) -> Option<usize> {
     let fits = |above: &Rung| {
         above.width >= rung.width && above.height >= rung.height && rung.frame_step.is_multiple_of(above.frame_step)
     };
-    plan.encoded().filter(|&(above, larger)| above < index && fits(larger)).last().map(|(above, _)| above)
+    plan.encoded().rfind(|&(above, larger)| above < index && fits(larger)).map(|(above, _)| above)
 }
 
 fn encoder(rung: &Rung, preset: Preset) -> String {
