@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
 
+use crate::pinned::{SERVER_CPU, awake};
 use crate::report::Report;
 use clip::Clip;
 use pictures::Settings;
@@ -63,6 +64,7 @@ pub async fn run(given: Option<PathBuf>) -> Result<()> {
         Some(path) => Clip::take(path, folder).await?,
         None => Clip::make(folder).await?,
     };
+    let mut awake = awake(SERVER_CPU)?;
     println!("{}: {} frames, {:.2} s; {ROUNDS} rounds of each, in turns", clip.name, clip.frames, clip.seconds);
     floor::prepare(folder).await?;
     describe(&mut report, &clip);
@@ -87,6 +89,7 @@ pub async fn run(given: Option<PathBuf>) -> Result<()> {
             add_pictures(&mut report, WEIR, &weir.files, &clip).await?;
             add_pictures(&mut report, FFMPEG, &ffmpeg.files, &clip).await?;
         }
+        ensure!(awake.is_running(), "the core was not kept awake: {}", awake.err.tail());
         println!("round {round} of {ROUNDS} is done");
     }
     add_aims(&mut report)?;
@@ -107,7 +110,9 @@ fn describe(report: &mut Report, clip: &Clip) {
             clip.name, clip.frames, clip.seconds
         ),
         "Everything that is measured runs on the same core, whatever feeds it on the other; the clip is fed at half of real time, \
-         so that a whole ladder has room there. ffmpeg encodes one rung after the other, weir all at once."
+         so that a whole ladder has room there. ffmpeg encodes one rung after the other, weir all at once. A loop of idle priority \
+         (`chrt --idle`) keeps that core awake for all of them: a virtual machine gives a halted core back to its host, and what it \
+         takes to be quick again would count for those that wait for pictures and not for the floor that does not."
             .to_owned(),
         "weir is the daemon with its worker, from the first byte over RTMP to ENDLIST: ingest, decoder, scalers, encoders, \
          packager, journal and the requests that watch its playlists. ffmpeg reads the clip at the same pace from a file and \

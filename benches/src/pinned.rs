@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use tokio::process::Command;
+use weir_testkit::Process;
 
 /// The core that servers run on.
 pub const SERVER_CPU: u32 = 0;
@@ -21,6 +22,15 @@ pub fn pinned_self(cpu: u32, args: &[&str]) -> Result<Command> {
     let mut command = Command::new("taskset");
     command.args(["-c", &cpu.to_string()]).arg(program).args(args);
     Ok(command)
+}
+
+/// Keeps a core from halting until it is dropped: a loop of the idle class, which makes way at once for whatever else can run
+/// there. Where the machine is a virtual one, its host gives a halted core to somebody else, and what it takes to be quick again
+/// would count as the time of a process that only waits for its next picture. A loop that is left behind ends by itself.
+pub fn awake(cpu: u32) -> Result<Process> {
+    let mut command = pinned(cpu, "chrt");
+    command.args(["--idle", "0", "sh", "-c", "while kill -0 $PPID 2>/dev/null; do :; done"]);
+    Process::spawn("the loop that keeps a core awake", command, &[])
 }
 
 /// Lets this process open as many sockets as the system allows at all.

@@ -15,6 +15,9 @@ use crate::pinned::{LOAD_CPU, SERVER_CPU, pinned};
 /// From the end of a clip to ENDLIST: the reconnect window and the draining.
 const ENDED_WITHIN: Duration = Duration::from_secs(30);
 
+/// How often processes are looked at before their tree is read again.
+const LOOKS_A_TREE: usize = 10;
+
 /// In the log of a daemon that copies.
 const COPIES: &str = "the encoder's own picture is the best rendition";
 
@@ -33,8 +36,12 @@ pub async fn run(clip: &Clip, folder: &Path, copy_best: bool) -> Result<Option<L
     let mut encoder = Process::spawn("ffmpeg", push, &[])?;
     let mut peaks = Peaks::default();
     while encoder.is_running() {
-        peaks.look_at(&proc::tree(daemon.pid()));
-        sleep(LOOKS_EVERY).await;
+        // To find the worker all processes are read, which is too much to do ten times a second beside what is measured.
+        let processes = proc::tree(daemon.pid());
+        for _ in 0..LOOKS_A_TREE {
+            peaks.look_at(&processes);
+            sleep(LOOKS_EVERY).await;
+        }
     }
     encoder.succeed(ENDED_WITHIN).await?;
     let hls = daemon.hls();
