@@ -103,14 +103,23 @@ async fn soak(mut stage: Stage, minutes: u64, seed: u64) -> Result<Run> {
     let faults = wanted(&stage)?;
     stage.pass(SETTLES.min(lasts / 3)).await?;
     let first = Vitals::of(stage.daemon.pid())?;
-    let mut made = Vec::new();
+    let (mut made, mut unmade) = (Vec::new(), Vec::new());
     let mut death = None;
     for step in plan::steps(seed, &faults) {
         stage.pass(step.rest).await?;
         if begun.elapsed() + step.lasts + RECOVERS_WITHIN + CALMS > lasts {
             break;
         }
-        made.push(make(&mut stage, &best, step, begun).await?);
+        // One that cannot be made is told at the end, and the others are tried.
+        let at = begun.elapsed();
+        match make(&mut stage, &best, step, begun).await {
+            Ok(fault) => made.push(fault),
+            Err(error) => {
+                let sentence = format!("{}, {} s: {error:#}", step.fault, at.as_secs());
+                println!("         NOT made: {sentence}\n{}", stage.daemon.log().tail());
+                unmade.push(sentence);
+            }
+        }
         if let Err(error) = stage.daemon.is_well().await {
             death = Some(format!("{error:#}"));
             break;
@@ -141,6 +150,7 @@ async fn soak(mut stage: Stage, minutes: u64, seed: u64) -> Result<Run> {
     Ok(Run {
         head,
         made,
+        unmade,
         left_out: FAULTS.into_iter().filter(|fault| !faults.contains(fault)).collect(),
         findings: found.await?,
         judged,
@@ -166,7 +176,7 @@ async fn make(stage: &mut Stage, path: &str, step: Step, begun: Instant) -> Resu
     let fault = step.fault;
     let from = begun.elapsed();
     println!("{:>5.0} s  {fault} for {:.1} s", from.as_secs_f64(), step.lasts.as_secs_f64());
-    stage.suffer(step).await.with_context(|| format!("{fault}"))?;
+    stage.suffer(step).await?;
     let over = Instant::now();
     let http = stage.daemon.http();
     let mut goal = None;

@@ -48,6 +48,8 @@ pub struct Made {
 pub struct Run {
     pub head: String,
     pub made: Vec<Made>,
+    /// What was meant to be a fault, when, and why it could not be made.
+    pub unmade: Vec<String>,
     /// Faults that cannot be made on this machine, or were not asked for.
     pub left_out: Vec<Fault>,
     /// With the time since the begin of the run.
@@ -80,6 +82,7 @@ impl Run {
         !must
             && seen.lost + seen.skipped + seen.changed == 0
             && self.made.iter().all(|made| made.recovered.is_some())
+            && self.unmade.is_empty()
             && self.judged.is_ok()
             && self.notes.panics.is_empty()
             && self.death.is_none()
@@ -140,6 +143,12 @@ impl Run {
             let _ = writeln!(text, "| {fault} | 0: not made in this run | - | - |");
         }
         text.push_str("\nRecovery is counted from the moment at which the fault is over to two whole segments without a gap at the end of the playlist.\n\n");
+        for sentence in &self.unmade {
+            let _ = writeln!(text, "- **could not be made:** {sentence}");
+        }
+        if !self.unmade.is_empty() {
+            text.push('\n');
+        }
     }
 
     fn write_rules(&self, text: &mut String) {
@@ -222,3 +231,7 @@ fn excuse(fault: Fault, id: &str) -> Option<&'static str> {
     let fits = |excuse: &&Excuse| (excuse.fault)(fault) && excuse.rules.contains(&id);
     EXCUSES.iter().find(fits).map(|excuse| excuse.reason)
 }
+
+#[cfg(test)]
+#[path = "verdict_tests.rs"]
+mod tests;
