@@ -15,7 +15,10 @@ use crate::plan::{Plan, Preset, Rung, THREADS_MAX, macroblocks};
 use crate::wire::{WireFormat, from_worker};
 
 /// Before each encoder, which has a thread: enough for a slow picture not to stop the others.
-const QUEUE: &str = "queue max-size-buffers=6 max-size-bytes=0 max-size-time=0";
+const QUEUE: &str = "queue max-size-buffers=6 max-size-bytes=0 max-size-time=0 !";
+/// The same on one core, where threads would only take turns of a few milliseconds and empty the caches for each other: one
+/// rung's picture is encoded after the other's, the best one's last.
+const NO_QUEUE: &str = "";
 /// For what `scaler` leaves. Bilinear: the cheapest that looks well. No borders: the plan's sizes have the picture's aspect.
 const SCALE: &str = "videoconvertscale method=bilinear add-borders=false";
 /// How far ahead of its mean rate an encoder may burst, in milliseconds of that rate.
@@ -31,6 +34,8 @@ pub(super) fn encoders(
     ended: &SyncSender<usize>,
     link: &Arc<Link>,
 ) -> Result<(Pipeline, AppSrc), ChildError> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let queue = if cores > 1 { QUEUE } else { NO_QUEUE };
     let mut description = format!("appsrc name=grid {SOURCE} ! tee name=root ");
     // All scalers run in one thread, and a tee serves first what was linked first: from the smallest rung up, so that every
     // picture is scaled while it is in the caches, before an encoder wakes and takes the processor.
@@ -43,7 +48,7 @@ pub(super) fn encoders(
         description += &format!(
             "{from}. ! {SCALE} name=branch{index} \
              ! video/x-raw,format=I420,width={width},height={height},pixel-aspect-ratio=1/1 ! tee name=scaled{index} \
-             scaled{index}. ! {QUEUE} ! {} ! appsink name=rung{index} {SINK} ",
+             scaled{index}. ! {queue} {} ! appsink name=rung{index} {SINK} ",
             encoder(rung, preset)
         );
     }
