@@ -80,7 +80,7 @@ fuzz: web ## Fuzz what reads bytes from outside: all targets or TARGET=..., each
 	@scripts/setup --fuzz
 	@scripts/fuzz $(TARGET)
 
-bench: web players bench-setup ## Measure everything beside its peers, into benches/RESULTS.md (half an hour; wants an idle machine)
+bench: web players bench-setup ## Measure everything beside its peers, into benches/RESULTS.md (forty minutes; wants an idle machine)
 	$(BENCH) all
 
 bench-ladder: web bench-setup ## CPU, memory and pictures of the ladder beside ffmpeg's, of CLIP=... if given

@@ -2,6 +2,7 @@
 //! clip, and beside the floor of decoding and encoding alone. And what the pictures are like.
 
 mod clip;
+mod duel;
 mod ffmpeg;
 mod floor;
 mod pictures;
@@ -13,22 +14,25 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
 
-use crate::pinned::{SERVER_CPU, awake};
+use crate::pinned::{LOAD_CPU, SERVER_CPU, awake};
 use crate::report::Report;
 use clip::Clip;
+use duel::Duel;
 use pictures::Settings;
 use spent::Spent;
 
-const ROUNDS: usize = 3;
-/// How fast the clip is fed, of real time: so slowly that a whole ladder has room on the one core that all contenders get.
+/// Even, so that everybody has had each core as often.
+const ROUNDS: usize = 4;
+/// Where the two run that run at once.
+const CORES: (u32, u32) = (SERVER_CPU, LOAD_CPU);
+/// How fast the clip is fed, of real time: so slowly that a whole ladder has room on the one core that each contender gets.
 const SPEED: f64 = 0.5;
 const PRESET: &str = "superfast";
 
-const CPU: &str = "CPU";
 const CPU_UNIT: &str = "s per stream s";
-const FLOOR_PACED: &str = "floor: decoder and x264 alone, same pace";
-const FLOOR: &str = "floor, as fast as it can";
-const FLOOR_SCALED: &str = "floor with ffmpeg's scalers";
+const FLOOR_PACED: &str = "floor at the same pace";
+const FLOOR: &str = "floor as fast as it can";
+const FLOOR_SCALED: &str = "the same with ffmpeg's scalers";
 const FFMPEG: &str = "ffmpeg";
 const WEIR: &str = "weir";
 const COPYING: &str = "weir, best rung copied";
@@ -64,36 +68,65 @@ pub async fn run(given: Option<PathBuf>) -> Result<()> {
         Some(path) => Clip::take(path, folder).await?,
         None => Clip::make(folder).await?,
     };
-    let mut awake = awake(SERVER_CPU)?;
-    println!("{}: {} frames, {:.2} s; {ROUNDS} rounds of each, in turns", clip.name, clip.frames, clip.seconds);
+    println!("{}: {} frames, {:.2} s; {ROUNDS} rounds", clip.name, clip.frames, clip.seconds);
     floor::prepare(folder).await?;
     describe(&mut report, &clip);
-    for round in 1..=ROUNDS {
-        // The machine's speed changes within minutes: what weir is compared with comes right before and right after it.
-        let ffmpeg = ffmpeg::run(folder).await?;
-        add_spent(&mut report, FFMPEG, &ffmpeg.spent, &clip);
-        let weir = weir::run(&clip, folder, false).await?.context("weir copied without having been told to")?;
-        add_spent(&mut report, WEIR, &weir.spent, &clip);
-        let paced_floor = floor::run_paced(folder).await?;
-        report.add(FLOOR_PACED, CPU, CPU_UNIT, paced_floor.spent.cpu.as_secs_f64() / clip.seconds);
-        add_floor(&mut report, &floor::run(folder).await?, &clip);
-        let copying = weir::run(&clip, folder, true).await?;
-        // The clip made here is fit for it.
-        ensure!(copying.is_some() || given.is_some(), "the best rung was not copied");
-        if let Some(copying) = &copying {
-            add_spent(&mut report, COPYING, &copying.spent, &clip);
-        }
-        if round == 1 {
+    let mut awake = [awake(CORES.0)?, awake(CORES.1)?];
+    for round in 0..ROUNDS {
+        let cores = if round % 2 == 0 { CORES } else { (CORES.1, CORES.0) };
+        let (weir, ffmpeg) = beside_ffmpeg(&mut report, &clip, folder, cores).await?;
+        if round == 0 {
             same_settings(&weir.files, &ffmpeg.files)?;
-            same_settings(&weir.files, &paced_floor.files)?;
             add_pictures(&mut report, WEIR, &weir.files, &clip).await?;
             add_pictures(&mut report, FFMPEG, &ffmpeg.files, &clip).await?;
         }
-        ensure!(awake.is_running(), "the core was not kept awake: {}", awake.err.tail());
-        println!("round {round} of {ROUNDS} is done");
+        beside_floors(&mut report, &clip, folder, cores).await?;
+        let copied = copying(&mut report, &clip, folder, cores).await?;
+        // The clip made here is fit for it.
+        ensure!(copied || given.is_some(), "the best rung was not copied");
+        for awake in &mut awake {
+            ensure!(awake.is_running(), "a core was not kept awake: {}", awake.err.tail());
+        }
+        println!("round {} of {ROUNDS} is done", round + 1);
     }
     add_aims(&mut report)?;
     report.save()
+}
+
+/// weir and ffmpeg with all rungs.
+async fn beside_ffmpeg(report: &mut Report, clip: &Clip, folder: &Path, cores: (u32, u32)) -> Result<(Ladder, Ladder)> {
+    let (weir, ffmpeg) = tokio::try_join!(encoding(clip, folder, cores.0), ffmpeg::run(folder, cores.1))?;
+    Duel::add(report, clip, (WEIR, &weir.spent), (FFMPEG, &ffmpeg.spent));
+    Ok((weir, ffmpeg))
+}
+
+/// weir and each of the floors.
+async fn beside_floors(report: &mut Report, clip: &Clip, folder: &Path, cores: (u32, u32)) -> Result<()> {
+    let (weir, paced) = tokio::try_join!(encoding(clip, folder, cores.0), floor::run_paced(folder, cores.1))?;
+    same_settings(&weir.files, &paced.files)?;
+    Duel::add(report, clip, (WEIR, &weir.spent), (FLOOR_PACED, &paced.spent));
+
+    let (weir, floor) = tokio::try_join!(encoding(clip, folder, cores.0), floor::run(folder, cores.1))?;
+    let duel = Duel::add(report, clip, (WEIR, &weir.spent), (FLOOR, &floor.sum(&floor.decoder)));
+    duel.add_cpu(report, clip, FLOOR_SCALED, &floor.sum(&floor.decoder_and_scalers));
+    report.add("decoder", "CPU of that floor's parts", CPU_UNIT, clip.share(&floor.decoder));
+    for (rung, spent) in RUNGS.iter().zip(&floor.encoders) {
+        report.add(&format!("x264 {}", rung.name), "CPU of that floor's parts", CPU_UNIT, clip.share(spent));
+    }
+    Ok(())
+}
+
+/// weir with its best rung copied, and ffmpeg with all rungs. Whether the clip was fit for it.
+async fn copying(report: &mut Report, clip: &Clip, folder: &Path, cores: (u32, u32)) -> Result<bool> {
+    let (weir, ffmpeg) = tokio::try_join!(weir::run(clip, folder, true, cores.0), ffmpeg::run(folder, cores.1))?;
+    let Some(weir) = weir else { return Ok(false) };
+    Duel::add(report, clip, (COPYING, &weir.spent), (FFMPEG, &ffmpeg.spent));
+    Ok(true)
+}
+
+/// weir with all rungs encoded.
+async fn encoding(clip: &Clip, folder: &Path, cpu: u32) -> Result<Ladder> {
+    weir::run(clip, folder, false, cpu).await?.context("weir copied without having been told to")
 }
 
 fn describe(report: &mut Report, clip: &Clip) {
@@ -109,10 +142,11 @@ fn describe(report: &mut Report, clip: &Clip) {
              {}, {} frames in {:.2} s.",
             clip.name, clip.frames, clip.seconds
         ),
-        "Everything that is measured runs on the same core, whatever feeds it on the other; the clip is fed at half of real time, \
-         so that a whole ladder has room there. ffmpeg encodes one rung after the other, weir all at once. A loop of idle priority \
-         (`chrt --idle`) keeps that core awake for all of them: a virtual machine gives a halted core back to its host, and what it \
-         takes to be quick again would count for those that wait for pictures and not for the floor that does not."
+        "Two contenders run at once, each on a core of its own, and exchange their cores every round: a shared machine's speed changes \
+         within minutes by more than what they differ in, and does so for both. Ratios are medians of the rounds' ratios. The clip is fed at half of real \
+         time, so that a whole ladder has room on one core; what feeds weir is on weir's core. ffmpeg encodes one rung after the other, and on one core so does weir. \
+         A loop of idle priority (`chrt --idle`) keeps both cores awake: a virtual machine gives a halted core back to its host, and what it takes to be quick again \
+         would count for those that wait for pictures and not for the floor that does not."
             .to_owned(),
         "weir is the daemon with its worker, from the first byte over RTMP to ENDLIST: ingest, decoder, scalers, encoders, \
          packager, journal and the requests that watch its playlists. ffmpeg reads the clip at the same pace from a file and \
@@ -130,22 +164,6 @@ fn describe(report: &mut Report, clip: &Clip) {
          in ffmpeg is read from what it writes into the stream."
             .to_owned(),
     ];
-}
-
-fn add_spent(report: &mut Report, contender: &str, spent: &Spent, clip: &Clip) {
-    report.add(contender, CPU, CPU_UNIT, spent.cpu.as_secs_f64() / clip.seconds);
-    report.add(contender, "peak memory", "MiB", spent.peak as f64 / f64::from(1 << 20));
-}
-
-fn add_floor(report: &mut Report, floor: &floor::Floor, clip: &Clip) {
-    let share = |spent: &Spent| spent.cpu.as_secs_f64() / clip.seconds;
-    let encoders: f64 = floor.encoders.iter().map(share).sum();
-    report.add(FLOOR, CPU, CPU_UNIT, share(&floor.decoder) + encoders);
-    report.add(FLOOR_SCALED, CPU, CPU_UNIT, share(&floor.decoder_and_scalers) + encoders);
-    report.add("decoder", "CPU of the floor's parts", CPU_UNIT, share(&floor.decoder));
-    for (rung, spent) in RUNGS.iter().zip(&floor.encoders) {
-        report.add(&format!("x264 {}", rung.name), "CPU of the floor's parts", CPU_UNIT, share(spent));
-    }
 }
 
 async fn add_pictures(report: &mut Report, contender: &str, files: &[PathBuf], clip: &Clip) -> Result<()> {
@@ -178,13 +196,11 @@ fn same_settings(ours: &[PathBuf], theirs: &[PathBuf]) -> Result<()> {
 }
 
 fn add_aims(report: &mut Report) -> Result<()> {
-    let weir = report.median(WEIR, CPU)?;
-    let ffmpeg = report.median(FFMPEG, CPU)?;
-    report.aim_at_most("CPU, weir / floor at the same pace", 1.05, weir / report.median(FLOOR_PACED, CPU)?);
-    report.aim_at_most("CPU, weir / floor as fast as it can", 1.05, weir / report.median(FLOOR, CPU)?);
-    report.aim_at_most("CPU, weir / ffmpeg", 1.0, weir / ffmpeg);
-    if let Ok(copying) = report.median(COPYING, CPU) {
-        report.aim_at_most("CPU, weir with its best rung copied / ffmpeg", 0.55, copying / ffmpeg);
+    for (ours, theirs, most) in [(WEIR, FLOOR_PACED, 1.05), (WEIR, FLOOR, 1.05), (WEIR, FFMPEG, 1.0)] {
+        report.aim_at_most(&format!("CPU, {ours} / {theirs}"), most, Duel(ours, theirs).ratio(report)?);
+    }
+    if let Ok(ratio) = Duel(COPYING, FFMPEG).ratio(report) {
+        report.aim_at_most(&format!("CPU, {COPYING} / {FFMPEG}"), 0.55, ratio);
     }
     let (mut ssim_least, mut psnr_least) = (f64::INFINITY, f64::INFINITY);
     for rung in &RUNGS {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use weir_testkit::{Probe, run_tool};
 
+use super::spent::Spent;
 use super::{CLIP, arguments};
 
 /// Length of the clip made here.
@@ -41,6 +42,11 @@ pub struct Clip {
 }
 
 impl Clip {
+    /// Seconds of CPU for each second of the clip.
+    pub fn share(&self, spent: &Spent) -> f64 {
+        spent.cpu.as_secs_f64() / self.seconds
+    }
+
     /// Makes one.
     pub async fn make(folder: &Path) -> Result<Self> {
         let path = folder.join(CLIP);

@@ -13,9 +13,9 @@ pub const SCALERS: &str =
     "[0:v]split[v0][a];[a]scale=1280:720:flags=bilinear,split[v1][b];[b]scale=640:360:flags=bilinear[v2]";
 
 /// One decode, the same scalers in cascade, the same encoders with the same settings, CMAF segments and playlists.
-pub async fn run(folder: &Path) -> Result<Ladder> {
+pub async fn run(folder: &Path, cpu: u32) -> Result<Ladder> {
     let out = fresh(folder, FOLDER)?;
-    let spent = spent_by("ffmpeg", &args(), folder).await?;
+    let spent = spent_by("ffmpeg", &args(), folder, cpu).await?;
     let mut files = Vec::new();
     for (index, rung) in RUNGS.iter().enumerate() {
         let mut bytes =

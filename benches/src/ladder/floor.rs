@@ -7,6 +7,7 @@ use anyhow::Result;
 use super::ffmpeg::{SCALERS, rung_options, x264_options};
 use super::spent::{Spent, spent_by};
 use super::{CLIP, Ladder, PRESET, RUNGS, Rung, SPEED, arguments, fresh, shell};
+use crate::pinned::SERVER_CPU;
 
 /// Scaled pictures as they are, some gigabytes.
 const PICTURES: &str = "pictures";
@@ -24,6 +25,14 @@ pub struct Floor {
     pub encoders: Vec<Spent>,
 }
 
+impl Floor {
+    /// One of the decoders and all encoders: their times together, and the peak of the largest, since one runs after the other.
+    pub fn sum(&self, decoder: &Spent) -> Spent {
+        let parts = || self.encoders.iter().chain([decoder]);
+        Spent { cpu: parts().map(|part| part.cpu).sum(), peak: parts().map(|part| part.peak).max().unwrap_or(0) }
+    }
+}
+
 /// Scales the clip, for all rounds.
 pub async fn prepare(folder: &Path) -> Result<()> {
     fresh(folder, PICTURES)?;
@@ -31,26 +40,26 @@ pub async fn prepare(folder: &Path) -> Result<()> {
     for (index, rung) in RUNGS.iter().enumerate() {
         args.extend(arguments(&format!("-map [v{index}] {}", pictures(rung))));
     }
-    spent_by("ffmpeg", &args, folder).await.map(drop)
+    spent_by("ffmpeg", &args, folder, SERVER_CPU).await.map(drop)
 }
 
 /// One round.
-pub async fn run(folder: &Path) -> Result<Floor> {
+pub async fn run(folder: &Path, cpu: u32) -> Result<Floor> {
     fresh(folder, OUT)?;
-    let decoder = spent_by("ffmpeg", &arguments(DECODER), folder).await?;
-    let decoder_and_scalers = spent_by("ffmpeg", &scalers(), folder).await?;
+    let decoder = spent_by("ffmpeg", &arguments(DECODER), folder, cpu).await?;
+    let decoder_and_scalers = spent_by("ffmpeg", &scalers(), folder, cpu).await?;
     let mut encoders = Vec::new();
     for rung in &RUNGS {
-        encoders.push(spent_by("x264", &encoder(rung), folder).await?);
+        encoders.push(spent_by("x264", &encoder(rung), folder, cpu).await?);
     }
     Ok(Floor { decoder, decoder_and_scalers, encoders })
 }
 
 /// One round at the pace of the other contenders: one process that decodes the clip and gives it to x264 for the best rung,
 /// and to x264 for the others pictures that are scaled already, none before its time.
-pub async fn run_paced(folder: &Path) -> Result<Ladder> {
+pub async fn run_paced(folder: &Path, cpu: u32) -> Result<Ladder> {
     let out = fresh(folder, OUT_PACED)?;
-    let spent = spent_by("ffmpeg", &paced(), folder).await?;
+    let spent = spent_by("ffmpeg", &paced(), folder, cpu).await?;
     Ok(Ladder { spent, files: RUNGS.iter().map(|rung| out.join(format!("{}.264", rung.name))).collect() })
 }
 

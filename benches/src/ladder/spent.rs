@@ -10,7 +10,7 @@ use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 use tokio::time::sleep;
 use weir_testkit::proc;
 
-use crate::pinned::{SERVER_CPU, pinned};
+use crate::pinned::pinned;
 
 /// Peaks never fall, so that what happens between two looks is seen at the next one.
 pub const LOOKS_EVERY: Duration = Duration::from_millis(100);
@@ -23,9 +23,9 @@ pub struct Spent {
     pub peak: u64,
 }
 
-/// Runs a program in `folder`, on the core of servers, to its end, which must be a good one.
-pub async fn spent_by(program: &str, args: &[String], folder: &Path) -> Result<Spent> {
-    let mut command = pinned(SERVER_CPU, program);
+/// Runs a program in `folder`, on the core `cpu`, to its end, which must be a good one.
+pub async fn spent_by(program: &str, args: &[String], folder: &Path, cpu: u32) -> Result<Spent> {
+    let mut command = pinned(cpu, program);
     command.args(args).current_dir(folder).stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true);
     let mut child = command.spawn().with_context(|| format!("cannot start {program}"))?;
     let number = child.id().with_context(|| format!("{program} has no pid"))?;
@@ -71,8 +71,8 @@ mod tests {
     async fn a_process_is_measured_to_its_end() {
         let script = "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done";
         let args = ["-c".to_owned(), script.to_owned()];
-        let spent = spent_by("sh", &args, Path::new("/")).await.unwrap();
+        let spent = spent_by("sh", &args, Path::new("/"), 0).await.unwrap();
         assert!(spent.cpu >= Duration::from_millis(10) && spent.peak > 0);
-        assert!(spent_by("false", &[], Path::new("/")).await.is_err());
+        assert!(spent_by("false", &[], Path::new("/"), 0).await.is_err());
     }
 }

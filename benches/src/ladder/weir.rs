@@ -10,7 +10,7 @@ use weir_testkit::{Config, Daemon, Download, Process, proc};
 use super::clip::Clip;
 use super::spent::{LOOKS_EVERY, Peaks, Spent};
 use super::{Ladder, PRESET, RUNGS, SPEED, arguments, fresh};
-use crate::pinned::{LOAD_CPU, SERVER_CPU, pinned};
+use crate::pinned::pinned;
 
 /// From the end of a clip to ENDLIST: the reconnect window and the draining.
 const ENDED_WITHIN: Duration = Duration::from_secs(30);
@@ -21,16 +21,17 @@ const LOOKS_A_TREE: usize = 10;
 /// In the log of a daemon that copies.
 const COPIES: &str = "the encoder's own picture is the best rendition";
 
-/// From the first byte of the clip to the last segment; with `copy_best`, the best rung is the clip's own picture.
+/// From the first byte of the clip to the last segment, on the core `cpu`, which what feeds it shares; with `copy_best`, the
+/// best rung is the clip's own picture.
 ///
 /// `None` when a clip was to be copied that is not fit for it.
-pub async fn run(clip: &Clip, folder: &Path, copy_best: bool) -> Result<Option<Ladder>> {
+pub async fn run(clip: &Clip, folder: &Path, copy_best: bool, cpu: u32) -> Result<Option<Ladder>> {
     let out = fresh(folder, if copy_best { "weir-copying" } else { "weir" })?;
-    let cpu = Some(SERVER_CPU);
-    let config = Config { preset: PRESET, reconnect_window_s: 5, copy_best, cpu, ..Config::full_ladder("1080p") };
+    let config =
+        Config { preset: PRESET, reconnect_window_s: 5, copy_best, cpu: Some(cpu), ..Config::full_ladder("1080p") };
     let daemon = Daemon::start(config).await?;
     let before = proc::cpu_of_tree(daemon.pid());
-    let mut push = pinned(LOAD_CPU, "ffmpeg");
+    let mut push = pinned(cpu, "ffmpeg");
     push.args(arguments(&format!("-v error -nostdin -readrate {SPEED} -i"))).arg(&clip.path);
     push.args(arguments("-c copy -flvflags no_duration_filesize -f flv")).arg(daemon.publish_url());
     let mut encoder = Process::spawn("ffmpeg", push, &[])?;
