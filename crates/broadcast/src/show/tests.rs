@@ -313,3 +313,22 @@ async fn gaps_go_on_in_real_time_when_the_clock_was_put_back() {
     show.fill(ended + Duration::from_millis(3100)).await;
     assert_eq!(show.packager.edge().next_msn, before + 3);
 }
+
+#[tokio::test]
+async fn a_gap_behind_media_that_are_ahead_of_the_clock_is_told_in_time() {
+    let state = tempfile::tempdir().expect("folder");
+    let (mut show, _) = begun(state.path(), "session1");
+    run(&mut show, WALL_MS, 0, 4000).await;
+    show.end_epoch();
+    let (ended, dated_ms) = show.ended.expect("media came");
+    // What a stalled uplink had held back came at once, five seconds of it.
+    show.wall = Wall::new(ended, dated_ms - 5000);
+    let before = show.packager.edge().next_msn;
+    show.fill(ended + Duration::from_millis(1300)).await;
+    assert_eq!(show.packager.edge().next_msn, before + 1);
+    // The clock catches up, and from there on dates are its own.
+    for (after_s, told_s) in [(20, 16), (25, 20), (30, 25)] {
+        show.fill(ended + Duration::from_secs(after_s)).await;
+        assert_eq!(show.packager.dated_ms(), Some(dated_ms + told_s * 1000), "{after_s} s after the end");
+    }
+}
