@@ -102,7 +102,7 @@ pub struct Show {
     /// The clock that dates what is published.
     wall: Wall,
     /// When the last epoch ended, and up to when its media are dated.
-    ended: Option<(Instant, i64)>,
+    media_ended: Option<(Instant, i64)>,
     /// The segment that is to be finished next, and since when it is.
     segment: (u64, Instant),
 }
@@ -117,7 +117,17 @@ impl Show {
     ) -> Self {
         let (channel, epochs, now) = (channel.to_owned(), VecDeque::new(), Instant::now());
         let wall = Wall::read().going_on(now, packager.dated_ms());
-        Self { channel, packager, ledger, epochs, snapshots, published: now, wall, ended: None, segment: (0, now) }
+        Self {
+            channel,
+            packager,
+            ledger,
+            epochs,
+            snapshots,
+            published: now,
+            wall,
+            media_ended: None,
+            segment: (0, now),
+        }
     }
 
     /// Shows what was shown before the daemon was ended, at once: whoever asks first must not be told that there is nothing.
@@ -210,11 +220,11 @@ impl Show {
         let until = pending.map_or(now, |running| running.began.0.min(now));
         // Media that came at once after a stall are dated ahead of the clock. A gap behind them is told in time all the same,
         // and a fifth slower than time goes, until the clock has caught up.
-        let behind_media = self
-            .ended
-            .map(|(ended, dated_ms)| dated_ms + until.saturating_duration_since(ended).as_millis() as i64 * 4 / 5);
         let clock = self.wall.at(until);
-        self.packager.fill(behind_media.map_or(clock, |behind_media| behind_media.max(clock)));
+        let told = self.media_ended.map_or(clock, |(ended, dated_ms)| {
+            clock.max(dated_ms + until.saturating_duration_since(ended).as_millis() as i64 * 4 / 5)
+        });
+        self.packager.fill(told);
         self.publish().await;
     }
 
@@ -341,7 +351,7 @@ impl Show {
 
     fn end_epoch(&mut self) {
         self.packager.end_epoch();
-        self.ended = self.packager.dated_ms().map(|dated_ms| (Instant::now(), dated_ms));
+        self.media_ended = self.packager.dated_ms().map(|dated_ms| (Instant::now(), dated_ms));
     }
 
     fn front_failed(&mut self, failure: EpochFailure) -> Option<EpochFailure> {

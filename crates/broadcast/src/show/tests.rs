@@ -320,7 +320,7 @@ async fn a_gap_behind_media_that_are_ahead_of_the_clock_is_told_in_time() {
     let (mut show, _) = begun(state.path(), "session1");
     run(&mut show, WALL_MS, 0, 4000).await;
     show.end_epoch();
-    let (ended, dated_ms) = show.ended.expect("media came");
+    let (ended, dated_ms) = show.media_ended.expect("media came");
     // What a stalled uplink had held back came at once, five seconds of it.
     show.wall = Wall::new(ended, dated_ms - 5000);
     let before = show.packager.edge().next_msn;
