@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::Command;
 
+use crate::port::HeldPort;
 use crate::proc;
 use crate::process::{Process, signal_pid};
 use crate::wait::until;
@@ -108,8 +109,10 @@ const NATIVE: &str = "const v = document.createElement('video'); v.muted = true;
 impl Browser {
     /// Starts the driver and a browser with an empty page.
     pub async fn open() -> Result<Self> {
+        // With port 0 it takes any port of IPv6, and ends when another program has the same one of IPv4.
+        let held = HeldPort::take()?;
         let mut command = Command::new("chromedriver");
-        command.arg("--port=0");
+        command.arg(format!("--port={}", held.number()));
         let driver = Process::spawn("chromedriver", command, &[])?;
         let port = driver.out.find(0, "a port of chromedriver", START_TIMEOUT, driver_port).await?;
         let profile = TempDir::new()?;

@@ -11,6 +11,7 @@ mod hls;
 mod http;
 mod log;
 mod players;
+mod port;
 mod probe;
 mod process;
 mod relay;
