@@ -8,6 +8,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
 
+use crate::files::Place;
 use crate::guarded_io::OpenRequest;
 use crate::meters::{Kind, Meters};
 
@@ -18,7 +19,7 @@ const CHUNK_BYTES: usize = 128 * 1024;
 
 /// A body of shared bytes, which counts what the connection takes of it and says when it is done with.
 pub(crate) struct Body {
-    pieces: VecDeque<Bytes>,
+    pieces: VecDeque<Piece>,
     rest: usize,
     kind: Kind,
     /// For an answer that was held: when what it waited for was published.
@@ -27,9 +28,15 @@ pub(crate) struct Body {
     request: OpenRequest,
 }
 
+/// What is left of one of the buffers that a body is made of, never nothing, and where the same bytes lie in a file.
+struct Piece {
+    bytes: Bytes,
+    place: Option<Place>,
+}
+
 impl Body {
     pub(crate) fn new(
-        mut pieces: Vec<Bytes>,
+        pieces: Vec<Bytes>,
         kind: Kind,
         published_at: Option<Instant>,
         meters: Arc<Meters>,
@@ -37,8 +44,12 @@ impl Body {
     ) -> Self {
         let rest = pieces.iter().map(Bytes::len).sum();
         request.phase().body_opened();
-        pieces.retain(|piece| !piece.is_empty());
-        Self { pieces: pieces.into(), rest, kind, published_at, meters, request }
+        // Nothing but media is asked for by many and never changes.
+        let outgoing = request.phase().outgoing().filter(|_| kind == Kind::Media);
+        let pieces = pieces.into_iter().filter(|bytes| !bytes.is_empty());
+        let pieces =
+            pieces.map(|bytes| Piece { place: outgoing.and_then(|files| files.place(&bytes)), bytes }).collect();
+        Self { pieces, rest, kind, published_at, meters, request }
     }
 }
 
@@ -49,8 +60,12 @@ impl hyper::body::Body for Body {
     fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let this = self.get_mut();
         let Some(piece) = this.pieces.front_mut() else { return Poll::Ready(None) };
-        let chunk = piece.split_to(piece.len().min(CHUNK_BYTES));
-        while this.pieces.front().is_some_and(Bytes::is_empty) {
+        let chunk = piece.bytes.split_to(piece.bytes.len().min(CHUNK_BYTES));
+        if let (Some(place), Some(outgoing)) = (&mut piece.place, this.request.phase().outgoing()) {
+            outgoing.push(chunk.clone(), place.clone());
+            place.offset += chunk.len() as u64;
+        }
+        if piece.bytes.is_empty() {
             this.pieces.pop_front();
         }
         this.rest -= chunk.len();

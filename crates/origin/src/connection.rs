@@ -14,18 +14,21 @@ use hyper::{HeaderMap, Method, Request, Response, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 use tokio::sync::watch;
 use weir_packager::Snapshot;
 
 use crate::admission::Admission;
 use crate::body::Body;
 use crate::config::Limits;
+use crate::files::Files;
 use crate::gathered::Gathered;
 use crate::guarded_io::{GuardedIo, OpenRequest, Phase};
 use crate::headers::keep_to_viewer;
 use crate::hold::{Held, Released};
 use crate::meters::{Kind, Meters, Refusal};
 use crate::route::without_token;
+use crate::sendfile::{Outgoing, SendFile};
 use crate::site::{Answer, Reply, Site, unavailable};
 use crate::turns::{BoxError, turns};
 
@@ -48,6 +51,7 @@ pub(crate) struct Connections {
     pub(crate) meters: Arc<Meters>,
     waiters: Arc<Admission>,
     protocols: auto::Builder<TokioExecutor>,
+    files: Arc<Files>,
 }
 
 impl Connections {
@@ -65,7 +69,7 @@ impl Connections {
         http2.max_send_buf_size(SEND_BUFFER_BYTES);
         let refusals = (Refusal::Waiters, Refusal::WaitersPerAddress);
         let waiters = Admission::new(limits.waiters_max, limits.waiters_per_address_max, refusals);
-        Self { site, limits, meters: Arc::default(), waiters: Arc::new(waiters), protocols }
+        Self { site, limits, meters: Arc::default(), waiters: Arc::new(waiters), protocols, files: Arc::default() }
     }
 
     /// Serves one connection to its end, in whichever version of HTTP the client begins with. Once `closing` holds
@@ -74,7 +78,30 @@ impl Connections {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let phase = Arc::new(Phase::default());
+        self.serve_phase(stream, Arc::default(), peer, closing).await;
+    }
+
+    /// The same for a connection without TLS, whose socket can be sent files.
+    pub(crate) async fn serve_plain(
+        self: Arc<Self>,
+        stream: TcpStream,
+        peer: SocketAddr,
+        closing: watch::Receiver<bool>,
+    ) {
+        let outgoing = Arc::new(Outgoing::new(Arc::clone(&self.files)));
+        let phase = Arc::new(Phase::sending_files(Arc::clone(&outgoing)));
+        self.serve_phase(SendFile::new(stream, outgoing), phase, peer, closing).await;
+    }
+
+    async fn serve_phase<S>(
+        self: Arc<Self>,
+        stream: S,
+        phase: Arc<Phase>,
+        peer: SocketAddr,
+        closing: watch::Receiver<bool>,
+    ) where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let gathered = Gathered::new(GuardedIo::new(stream, &self.limits, Arc::clone(&phase)), Arc::clone(&phase));
         let io = TokioIo::new(gathered.clone());
         let service = service_fn(|request| {

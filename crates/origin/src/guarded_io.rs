@@ -12,10 +12,11 @@ use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use crate::config::Limits;
 use crate::meters::Refusal;
+use crate::sendfile::Outgoing;
 
 /// What a connection is at, told by the service that takes its requests to the stream that they arrive on.
 /// Both run in one task, so the order of the accesses needs no fences.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Phase {
     requests: AtomicU64,
     answering: AtomicBool,
@@ -28,9 +29,21 @@ pub(crate) struct Phase {
     bodies_ended: AtomicU64,
     bytes: AtomicU64,
     cut: OnceLock<Refusal>,
+    /// Where the stream can send from files.
+    outgoing: Option<Arc<Outgoing>>,
 }
 
 impl Phase {
+    /// Of a connection that sends from files what of its bodies lies in them.
+    pub(crate) fn sending_files(outgoing: Arc<Outgoing>) -> Self {
+        Self { outgoing: Some(outgoing), ..Self::default() }
+    }
+
+    /// Where to tell what of a body lies in files, if the connection can make use of it. HTTP/2 cannot: it writes frames.
+    pub(crate) fn outgoing(&self) -> Option<&Arc<Outgoing>> {
+        self.outgoing.as_ref().filter(|_| !self.is_http2())
+    }
+
     /// A request head is complete. The request lasts until what this answers is dropped.
     pub(crate) fn requested(self: &Arc<Self>, version: Version) -> OpenRequest {
         if version == Version::HTTP_2 {

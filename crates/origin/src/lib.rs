@@ -6,7 +6,8 @@
 //! next snapshot. Who may see what is decided by `access` and `token`, on each request and on each snapshot that a held one
 //! wakes for. What an answer says is decided by plain functions over the request
 //! (`site`, `live`, `assets`, `notice`); sockets, limits and deadlines are in `origin`, `connection`, `guarded_io`,
-//! `gathered`, `turns` and `admission`.
+//! `gathered`, `turns` and `admission`; `files` and `sendfile` are for long bodies over plain HTTP/1.1, which need not be
+//! copied into their sockets.
 
 mod access;
 mod admission;
@@ -18,6 +19,7 @@ mod connection;
 mod directives;
 mod directory;
 mod encoding;
+mod files;
 #[cfg(feature = "fuzz")]
 pub mod fuzz;
 mod gathered;
@@ -30,6 +32,7 @@ mod notice;
 mod origin;
 mod range;
 mod route;
+mod sendfile;
 mod site;
 mod tls;
 mod token;

@@ -134,7 +134,7 @@ impl Origin {
                     let (serving, closing) = (Arc::clone(&connections), closing.clone());
                     tasks.spawn(async move {
                         match acceptor {
-                            None => serving.serve(stream, peer, closing).await,
+                            None => serving.serve_plain(stream, peer, closing).await,
                             Some(acceptor) => serve_tls(serving, acceptor, stream, peer, closing).await,
                         }
                         drop(admitted);

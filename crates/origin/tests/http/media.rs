@@ -1,8 +1,9 @@
 use weir_origin::Limits;
 
-use crate::support::Server;
+use crate::support::{Server, large};
 
 const SEGMENT: &str = "/live/studio/720p/s1.m4s";
+const LARGE: &str = "/live/studio/720p/large.m4s";
 
 #[tokio::test]
 async fn a_segment_may_be_kept_for_ever() {
@@ -88,10 +89,32 @@ async fn a_segment_that_is_there_already_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn a_large_segment_arrives_whole() {
+async fn a_large_segment_arrives_whole_however_often_it_is_asked_for() {
     let server = Server::start(Limits::default()).await;
-    let reply = server.get("/live/studio/720p/large.m4s", "").await;
-    assert!(reply.body.len() == 16 << 20 && reply.body.iter().all(|&byte| byte == 7));
+    let (mut client, large) = (server.connect().await, large());
+    assert!(client.ask("GET", LARGE, "").await.body == large);
+    assert_eq!(files_in_memory(), 0, "what is asked for once has no file");
+    for _ in 0..2 {
+        assert!(client.ask("GET", LARGE, "").await.body == large);
+        assert_eq!(files_in_memory(), 1);
+        assert!(client.ask("GET", LARGE, "Range: bytes=1000-9999999\r\n").await.body == large[1000..10_000_000]);
+        assert_eq!(client.ask("HEAD", LARGE, "").await.header("content-length"), Some("16777216"));
+        assert_eq!(client.ask("GET", SEGMENT, "").await.body, b"0123456789");
+    }
+    assert!(server.get(LARGE, "").await.body == large);
+    // One after the other without waiting for the answers.
+    let wanted = [LARGE, SEGMENT, LARGE].map(|path| format!("GET {path} HTTP/1.1\r\nHost: weir\r\n\r\n"));
+    client.send(&wanted.concat()).await;
+    for body in [&large[..], b"0123456789", &large] {
+        assert!(client.reply(false).await.body == body);
+    }
+    assert_eq!(files_in_memory(), 1);
+}
+
+/// Files in memory that this process has open for media.
+fn files_in_memory() -> usize {
+    let open = std::fs::read_dir("/proc/self/fd").expect("a list").filter_map(|fd| fd.ok()?.path().read_link().ok());
+    open.filter(|link| link.to_string_lossy().starts_with("/memfd:weir media")).count()
 }
 
 #[tokio::test]

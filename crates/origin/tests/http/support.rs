@@ -96,7 +96,7 @@ pub fn snapshot() -> Snapshot {
     let files = [
         ("init.mp4", "video/mp4", Bytes::from_static(b"init")),
         ("s1.m4s", "video/iso.segment", Bytes::from_static(b"0123456789")),
-        ("large.m4s", "video/iso.segment", Bytes::from(vec![7; 16 << 20])),
+        ("large.m4s", "video/iso.segment", large()),
     ];
     let media = files.map(|(name, content_type, body)| {
         (name.to_owned(), Arc::new(MediaFile { pieces: pieces(&body), etag: format!("\"{name}\""), content_type }))
@@ -116,6 +116,13 @@ pub fn snapshot() -> Snapshot {
         ended: false,
         private: false,
     }
+}
+
+/// 16 MiB in which no two neighbouring blocks are alike.
+pub fn large() -> Bytes {
+    let mut bytes = (0..251).collect::<Vec<u8>>().repeat((16 << 20) / 251 + 1);
+    bytes.truncate(16 << 20);
+    bytes.into()
 }
 
 /// Two pieces, where there is enough for two.
