@@ -7,6 +7,7 @@ use hyper::header::{self, HeaderValue};
 use hyper::{HeaderMap, Response, StatusCode};
 use rust_embed::Embed;
 
+use crate::body::Content;
 use crate::conditional::not_modified;
 use crate::encoding::prefers_gzip;
 use crate::headers::secure_page;
@@ -53,11 +54,11 @@ impl Assets {
     }
 
     /// The page; `external` is the origin from which it plays besides its own.
-    pub(crate) fn page(&self, request: &HeaderMap, external: Option<&str>) -> Option<Response<Vec<Bytes>>> {
+    pub(crate) fn page(&self, request: &HeaderMap, external: Option<&str>) -> Option<Response<Content>> {
         self.page.as_ref().map(|page| page.answer(request, external))
     }
 
-    pub(crate) fn hashed(&self, name: &str, request: &HeaderMap) -> Option<Response<Vec<Bytes>>> {
+    pub(crate) fn hashed(&self, name: &str, request: &HeaderMap) -> Option<Response<Content>> {
         self.hashed.get(name).map(|asset| asset.answer(request, None))
     }
 }
@@ -79,7 +80,7 @@ impl Asset {
         })
     }
 
-    fn answer(&self, request: &HeaderMap, external: Option<&str>) -> Response<Vec<Bytes>> {
+    fn answer(&self, request: &HeaderMap, external: Option<&str>) -> Response<Content> {
         let gzip = self.gzip.as_ref().filter(|_| prefers_gzip(request));
         // Browsers do not take a new security policy from a 304, so a page with another one has another tag.
         let etag = external.map_or_else(|| self.etag.clone(), |origin| tag_with(&self.etag, &format!("-{origin}")));

@@ -7,8 +7,9 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
+use weir_packager::MediaFile;
 
-use crate::files::Place;
+use crate::files::FileInMemory;
 use crate::guarded_io::OpenRequest;
 use crate::meters::{Kind, Meters};
 
@@ -17,10 +18,20 @@ use crate::meters::{Kind, Meters};
 /// nothing; large enough to cost few system calls.
 const CHUNK_BYTES: usize = 128 * 1024;
 
+/// What an answer is to send.
+#[derive(Default)]
+pub(crate) struct Content {
+    pub(crate) pieces: Vec<Bytes>,
+    /// The media that these bytes are of, and where in them they begin.
+    pub(crate) media: Option<(Arc<MediaFile>, usize)>,
+}
+
 /// A body of shared bytes, which counts what the connection takes of it and says when it is done with.
 pub(crate) struct Body {
-    pieces: VecDeque<Piece>,
+    pieces: VecDeque<Bytes>,
     rest: usize,
+    /// A file that has the same bytes, and where in it the rest begins.
+    file: Option<(Arc<FileInMemory>, u64)>,
     kind: Kind,
     /// For an answer that was held: when what it waited for was published.
     published_at: Option<Instant>,
@@ -28,28 +39,36 @@ pub(crate) struct Body {
     request: OpenRequest,
 }
 
-/// What is left of one of the buffers that a body is made of, never nothing, and where the same bytes lie in a file.
-struct Piece {
-    bytes: Bytes,
-    place: Option<Place>,
+impl Content {
+    /// The length in bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.pieces.iter().map(Bytes::len).sum()
+    }
+}
+
+impl From<Vec<Bytes>> for Content {
+    fn from(pieces: Vec<Bytes>) -> Self {
+        Self { pieces, media: None }
+    }
 }
 
 impl Body {
     pub(crate) fn new(
-        pieces: Vec<Bytes>,
+        content: Content,
         kind: Kind,
         published_at: Option<Instant>,
         meters: Arc<Meters>,
         request: OpenRequest,
     ) -> Self {
-        let rest = pieces.iter().map(Bytes::len).sum();
+        let rest = content.len();
         request.phase().body_opened();
-        // Nothing but media is asked for by many and never changes.
-        let outgoing = request.phase().outgoing().filter(|_| kind == Kind::Media);
-        let pieces = pieces.into_iter().filter(|bytes| !bytes.is_empty());
-        let pieces =
-            pieces.map(|bytes| Piece { place: outgoing.and_then(|files| files.place(&bytes)), bytes }).collect();
-        Self { pieces, rest, kind, published_at, meters, request }
+        let Content { mut pieces, media } = content;
+        pieces.retain(|piece| !piece.is_empty());
+        let file = media.filter(|_| rest > 0).and_then(|(media, begin)| {
+            let file = request.phase().outgoing()?.file(&media)?;
+            Some((file, begin as u64))
+        });
+        Self { pieces: pieces.into(), rest, file, kind, published_at, meters, request }
     }
 }
 
@@ -60,13 +79,13 @@ impl hyper::body::Body for Body {
     fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let this = self.get_mut();
         let Some(piece) = this.pieces.front_mut() else { return Poll::Ready(None) };
-        let chunk = piece.bytes.split_to(piece.bytes.len().min(CHUNK_BYTES));
-        if let (Some(place), Some(outgoing)) = (&mut piece.place, this.request.phase().outgoing()) {
-            outgoing.push(chunk.clone(), place.clone());
-            place.offset += chunk.len() as u64;
-        }
-        if piece.bytes.is_empty() {
+        let chunk = piece.split_to(piece.len().min(CHUNK_BYTES));
+        while this.pieces.front().is_some_and(Bytes::is_empty) {
             this.pieces.pop_front();
+        }
+        if let (Some((file, offset)), Some(outgoing)) = (&mut this.file, this.request.phase().outgoing()) {
+            outgoing.push(chunk.clone(), Arc::clone(file), *offset);
+            *offset += chunk.len() as u64;
         }
         this.rest -= chunk.len();
         this.request.phase().taken(chunk.len());

@@ -5,7 +5,6 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use bytes::Bytes;
 use futures_util::future::{Either, Ready, ready};
 use hyper::body::Incoming;
 use hyper::header::CONTENT_LENGTH;
@@ -19,7 +18,7 @@ use tokio::sync::watch;
 use weir_packager::Snapshot;
 
 use crate::admission::Admission;
-use crate::body::Body;
+use crate::body::{Body, Content};
 use crate::config::Limits;
 use crate::files::Files;
 use crate::gathered::Gathered;
@@ -189,7 +188,7 @@ struct Due {
 
 impl Due {
     /// Counts and logs the answer and makes it ready to be sent. `snapshot` is what released it, if it was held.
-    fn answered(self, mut response: Response<Vec<Bytes>>, snapshot: Option<Arc<Snapshot>>) -> Response<Body> {
+    fn answered(self, mut response: Response<Content>, snapshot: Option<Arc<Snapshot>>) -> Response<Body> {
         let Self { kind, for_one, is_head, logged, peer, open, meters } = self;
         if for_one {
             keep_to_viewer(response.headers_mut());
@@ -199,12 +198,12 @@ impl Due {
             logged.answered(peer, response.status().as_u16());
         }
         if is_head {
-            let length = response.body().iter().map(Bytes::len).sum();
+            let length = response.body().len();
             state_length(response.headers_mut(), length);
-            response.body_mut().clear();
+            *response.body_mut() = Content::default();
         }
         let published_at = snapshot.map(|snapshot| snapshot.published_at);
-        response.map(|pieces| Body::new(pieces, kind, published_at, meters, open))
+        response.map(|content| Body::new(content, kind, published_at, meters, open))
     }
 }
 
@@ -280,6 +279,7 @@ mod tests {
     use std::collections::HashMap;
     use std::time::Duration;
 
+    use bytes::Bytes;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
     use tokio::time::{Instant, sleep};
 

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use weir_packager::{Edge, MediaFile, PartGrid, Playlist, RenditionSnapshot, Snapshot};
 
 use crate::access::Access;
+use crate::body::Content;
 use crate::config::Limits;
 use crate::directory::Directory;
 use crate::route::without_token;
@@ -99,8 +100,12 @@ fn read(data: &[u8]) -> Option<Request<String>> {
     Some(request)
 }
 
-fn assert_answer(response: &Response<Vec<Bytes>>) {
-    let body = response.body().concat();
+fn assert_answer(response: &Response<Content>) {
+    let Content { pieces, media } = response.body();
+    let body = pieces.concat();
+    if let Some((media, begin)) = media {
+        assert_eq!(media.slice(*begin..begin + body.len()).concat(), body);
+    }
     assert!(!body.windows(SECRET.len()).any(|window| window == SECRET), "shown to somebody without a token");
     match response.status() {
         StatusCode::NOT_MODIFIED | StatusCode::NO_CONTENT => assert!(body.is_empty()),

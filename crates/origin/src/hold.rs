@@ -2,7 +2,6 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use hyper::header::{HeaderName, IF_NONE_MATCH, IF_RANGE, RANGE};
 use hyper::{HeaderMap, Method, Response};
 use tokio::sync::watch;
@@ -10,6 +9,7 @@ use tokio::time::timeout;
 use weir_packager::{Edge, RenditionSnapshot, Snapshot};
 
 use crate::access::Door;
+use crate::body::Content;
 use crate::directives::{Decision, Directives};
 use crate::directory::Source;
 use crate::live;
@@ -43,7 +43,7 @@ pub(crate) struct Asked<'a> {
 
 /// What is to be done now.
 pub(crate) enum Look {
-    Answer(Response<Vec<Bytes>>),
+    Answer(Response<Content>),
     /// Look again when the snapshot changed. How long that may take in all.
     Hold(Duration),
 }
@@ -67,7 +67,7 @@ struct Kept {
 
 /// How holding ended.
 pub(crate) struct Released {
-    pub(crate) response: Response<Vec<Bytes>>,
+    pub(crate) response: Response<Content>,
     /// The snapshot that released it.
     pub(crate) snapshot: Option<Arc<Snapshot>>,
 }

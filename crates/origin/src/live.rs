@@ -1,11 +1,12 @@
 use std::array;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{HeaderMap, Method, Response, StatusCode};
 use weir_packager::{Edge, MediaFile, Playlist};
 
+use crate::body::Content;
 use crate::conditional::{not_modified, range_allowed};
 use crate::headers::{NO_STORE, share_with_all};
 use crate::range::{Wanted, wanted};
@@ -74,7 +75,7 @@ pub(crate) fn playlist(
     playlist: &Playlist,
     edge: &Edge,
     blocking: bool,
-) -> Response<Vec<Bytes>> {
+) -> Response<Content> {
     let etag = if gzip { &playlist.gzip_etag } else { &playlist.etag };
     let mut headers = HeaderMap::with_capacity(12);
     headers.insert(header::VARY, ACCEPT_ENCODING);
@@ -95,7 +96,7 @@ pub(crate) fn playlist(
 }
 
 /// Answers with an initialisation section or a segment, or with a part of it.
-pub(crate) fn media(method: &Method, request: &HeaderMap, file: &MediaFile) -> Response<Vec<Bytes>> {
+pub(crate) fn media(method: &Method, request: &HeaderMap, file: &Arc<MediaFile>) -> Response<Content> {
     let mut headers = HeaderMap::with_capacity(12);
     headers.insert(header::CACHE_CONTROL, MEDIA_CACHE);
     headers.insert(header::ACCEPT_RANGES, BYTES);
@@ -111,12 +112,12 @@ pub(crate) fn media(method: &Method, request: &HeaderMap, file: &MediaFile) -> R
     match if ranged { wanted(request, length) } else { Wanted::Whole } {
         Wanted::Whole => {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(file.content_type));
-            assembled(StatusCode::OK, headers, file.pieces.clone())
+            with_media(assembled(StatusCode::OK, headers, file.pieces.clone()), file, 0)
         }
         Wanted::Part { start, end } => {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(file.content_type));
             insert_text(&mut headers, header::CONTENT_RANGE, format!("bytes {start}-{}/{length}", end - 1));
-            assembled(StatusCode::PARTIAL_CONTENT, headers, file.slice(start..end))
+            with_media(assembled(StatusCode::PARTIAL_CONTENT, headers, file.slice(start..end)), file, start)
         }
         Wanted::Unsatisfiable => {
             insert_text(&mut headers, header::CONTENT_RANGE, format!("bytes */{length}"));
@@ -128,8 +129,14 @@ pub(crate) fn media(method: &Method, request: &HeaderMap, file: &MediaFile) -> R
     }
 }
 
-pub(crate) fn assembled(status: StatusCode, headers: HeaderMap, body: Vec<Bytes>) -> Response<Vec<Bytes>> {
-    let mut response = Response::new(body);
+/// Says that the body is of these media, from `begin` on.
+fn with_media(mut response: Response<Content>, file: &Arc<MediaFile>, begin: usize) -> Response<Content> {
+    response.body_mut().media = Some((Arc::clone(file), begin));
+    response
+}
+
+pub(crate) fn assembled(status: StatusCode, headers: HeaderMap, body: Vec<Bytes>) -> Response<Content> {
+    let mut response = Response::new(body.into());
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     response

@@ -1,42 +1,54 @@
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use rustix::net::SendFlags;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
+use weir_packager::MediaFile;
 
-use crate::files::{Files, Place};
+use crate::files::{FileInMemory, Files};
 
-/// What of the bodies under way on a connection lies in files, in the order in which it will be written.
+/// What a connection was given to write, has not written yet, and could send from a file, in the order in which it was given.
 pub(crate) struct Outgoing {
     files: Arc<Files>,
     chunks: Mutex<VecDeque<Chunk>>,
 }
 
-/// Bytes that the connection was given and has not written yet, and where they lie. While they are here they live, so
-/// nothing else is written from their address.
+/// Bytes to be written, and where they lie. While they are here they live, so nothing else is written from their address.
 struct Chunk {
     bytes: Bytes,
-    place: Place,
+    file: Arc<FileInMemory>,
+    offset: u64,
 }
 
 impl Outgoing {
     pub(crate) fn new(files: Arc<Files>) -> Self {
+        files.entered();
         Self { files, chunks: Mutex::default() }
     }
 
-    /// Where a piece of a body lies, if it has a file.
-    pub(crate) fn place(&self, piece: &Bytes) -> Option<Place> {
-        self.files.place(piece)
+    /// The file that the bytes of these media lie in, if they have one.
+    pub(crate) fn file(&self, media: &Arc<MediaFile>) -> Option<Arc<FileInMemory>> {
+        self.files.file(media)
     }
 
-    /// The connection is given these bytes to write, which lie there.
-    pub(crate) fn push(&self, bytes: Bytes, place: Place) {
-        self.chunks.lock().unwrap_or_else(PoisonError::into_inner).push_back(Chunk { bytes, place });
+    /// The connection is given these bytes to write, which lie in the file from `offset` on.
+    pub(crate) fn push(&self, bytes: Bytes, file: Arc<FileInMemory>, offset: u64) {
+        self.chunks().push_back(Chunk { bytes, file, offset });
+    }
+
+    fn chunks(&self) -> MutexGuard<'_, VecDeque<Chunk>> {
+        self.chunks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Outgoing {
+    fn drop(&mut self) {
+        self.files.left();
     }
 }
 
@@ -61,32 +73,49 @@ impl SendFile {
 
     /// Writes what the socket takes of the first `count` bytes of the chunk, from its file.
     fn send(&self, chunk: &mut Chunk, count: usize) -> io::Result<usize> {
-        let mut offset = chunk.place.offset;
+        let mut offset = chunk.offset;
         let sent = self.stream.try_io(Interest::WRITABLE, || {
-            Ok(rustix::fs::sendfile(&self.stream, &*chunk.place.file, Some(&mut offset), count)?)
+            Ok(rustix::fs::sendfile(&self.stream, chunk.file.file(), Some(&mut offset), count)?)
         })?;
         // The file has all of the bytes.
         if sent == 0 {
             return Err(io::ErrorKind::WriteZero.into());
         }
         chunk.bytes.advance(sent);
-        chunk.place.offset = offset;
+        chunk.offset = offset;
         Ok(sent)
+    }
+
+    /// Writes what the socket takes of one slice, from the file where it lies in one.
+    fn write(&self, slice: &[u8], more: bool, chunks: &mut VecDeque<Chunk>) -> io::Result<usize> {
+        let Some(at) = chunks.iter().position(|chunk| chunk.bytes.as_ptr() == slice.as_ptr()) else {
+            return self.copy(slice, more);
+        };
+        // What lies before it has been passed over.
+        chunks.drain(..at);
+        let Some(chunk) = chunks.front_mut() else { return self.copy(slice, more) };
+        match self.send(chunk, slice.len().min(chunk.bytes.len())) {
+            Ok(sent) => {
+                if chunk.bytes.is_empty() {
+                    chunks.pop_front();
+                }
+                Ok(sent)
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(error),
+            // If it was the connection that failed, copying says so.
+            Err(_) => {
+                chunks.pop_front();
+                self.copy(slice, more)
+            }
+        }
     }
 
     /// Writes slices one after the other until the socket is full; how many bytes it took.
     fn write_slices(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        let mut chunks = self.outgoing.chunks.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut chunks = self.outgoing.chunks();
         let mut written = 0;
         for (at, slice) in slices.iter().enumerate().filter(|(_, slice)| !slice.is_empty()) {
-            let outcome = match chunks.front_mut().filter(|chunk| chunk.bytes.as_ptr() == slice.as_ptr()) {
-                Some(chunk) => self.send(chunk, slice.len().min(chunk.bytes.len())),
-                None => self.copy(slice, at + 1 < slices.len()),
-            };
-            if chunks.front().is_some_and(|chunk| chunk.bytes.is_empty()) {
-                chunks.pop_front();
-            }
-            match outcome {
+            match self.write(slice, at + 1 < slices.len(), &mut chunks) {
                 Ok(sent) if sent == slice.len() => written += sent,
                 Ok(sent) => return Ok(written + sent),
                 Err(_) if written > 0 => return Ok(written),
@@ -113,7 +142,7 @@ impl AsyncWrite for SendFile {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        if self.outgoing.chunks.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
+        if self.outgoing.chunks().is_empty() {
             return Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
         }
         loop {
@@ -144,6 +173,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
+    use crate::files::tests::media;
 
     const CHUNK_BYTES: usize = 100_000;
     const CHUNKS: usize = 40;
@@ -157,14 +187,12 @@ mod tests {
         (SendFile::new(far, Arc::clone(&outgoing)), near, outgoing)
     }
 
-    /// A piece of `CHUNKS` chunks, and where it lies in a file of which every byte is one more than in the piece: so that one
-    /// sees which of the two was sent.
-    fn piece_and_file() -> (Bytes, Place) {
-        let piece: Bytes = (0..CHUNKS * CHUNK_BYTES).map(|at| (at % 251) as u8).collect();
-        let files = Files::default();
-        let other: Bytes = piece.iter().map(|byte| byte + 1).collect();
-        assert!(files.place(&other).is_none());
-        (piece, files.place(&other).expect("a file"))
+    /// Bytes of `CHUNKS` chunks, and a file as long that has none of them: one sees which of the two was sent.
+    fn bytes_and_file() -> (Bytes, Arc<FileInMemory>) {
+        let (files, media) = (Files::default(), media(CHUNKS * CHUNK_BYTES));
+        assert!(files.file(&media).is_none());
+        let bytes = media.pieces.concat().iter().map(|byte| byte ^ 0xff).collect();
+        (bytes, files.file(&media).expect("a file"))
     }
 
     async fn received(mut near: TcpStream) -> Vec<u8> {
@@ -176,12 +204,15 @@ mod tests {
     #[tokio::test]
     async fn what_lies_in_a_file_is_sent_from_there_and_the_rest_as_it_is() {
         let (mut stream, near, outgoing) = connected().await;
-        let (piece, mut place) = piece_and_file();
+        let (bytes, file) = bytes_and_file();
+        let mut offset = 0;
         let received = tokio::spawn(received(near));
         let mut expected = Vec::new();
-        for chunk in piece.chunks(CHUNK_BYTES).map(|chunk| piece.slice_ref(chunk)) {
-            outgoing.push(chunk.clone(), place.clone());
-            place.offset += chunk.len() as u64;
+        for chunk in bytes.chunks(CHUNK_BYTES).map(|chunk| bytes.slice_ref(chunk)) {
+            // This one is never written.
+            outgoing.push(chunk.slice(1..), Arc::clone(&file), offset + 1);
+            outgoing.push(chunk.clone(), Arc::clone(&file), offset);
+            offset += chunk.len() as u64;
             // More than a socket takes at once, and so in several attempts.
             let slices = [&b"head"[..], &[], &chunk, b"tail"];
             let mut at = [0; 4];
@@ -195,21 +226,33 @@ mod tests {
                 }
             }
             expected.extend_from_slice(b"head");
-            expected.extend(chunk.iter().map(|byte| byte + 1));
+            expected.extend(chunk.iter().map(|byte| byte ^ 0xff));
             expected.extend_from_slice(b"tail");
         }
-        assert!(outgoing.chunks.lock().expect("not poisoned").is_empty());
+        assert!(outgoing.chunks().is_empty());
         stream.shutdown().await.expect("an end");
         assert!(received.await.expect("no panic") == expected);
     }
 
     #[tokio::test]
-    async fn a_client_that_left_is_an_error_and_not_a_signal() {
+    async fn what_cannot_be_sent_from_its_file_is_copied() {
         let (mut stream, near, outgoing) = connected().await;
-        let (piece, place) = piece_and_file();
+        let (bytes, file) = bytes_and_file();
+        let received = tokio::spawn(received(near));
+        // No file goes that far.
+        outgoing.push(bytes.clone(), file, i64::MAX as u64);
+        stream.write_all(&bytes).await.expect("written");
+        stream.shutdown().await.expect("an end");
+        assert!(received.await.expect("no panic") == bytes);
+    }
+
+    #[tokio::test]
+    async fn a_client_that_left_is_an_error() {
+        let (mut stream, near, outgoing) = connected().await;
+        let (bytes, file) = bytes_and_file();
         drop(near);
-        outgoing.push(piece.clone(), place);
+        outgoing.push(bytes.clone(), file, 0);
         // Until the other end has said that it is gone, the socket takes what it is given.
-        assert!(stream.write_all(&piece).await.is_err());
+        assert!(stream.write_all(&bytes).await.is_err());
     }
 }

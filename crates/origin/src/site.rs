@@ -9,6 +9,7 @@ use weir_packager::{Edge, Snapshot};
 
 use crate::access::{Door, NoEntry, Pass};
 use crate::assets::Assets;
+use crate::body::Content;
 use crate::config::Limits;
 use crate::directives::Directives;
 use crate::directory::{Directory, Showing, Source};
@@ -65,7 +66,7 @@ pub(crate) struct Answer {
 
 /// The response, or the promise of one.
 pub(crate) enum Reply {
-    Now(Response<Vec<Bytes>>),
+    Now(Response<Content>),
     Held(Box<Held>),
 }
 
@@ -209,20 +210,20 @@ impl Entered {
 }
 
 /// Something below `/live/` that is not there: a channel that is off air looks like one that never was.
-pub(crate) fn missing_live() -> Response<Vec<Bytes>> {
+pub(crate) fn missing_live() -> Response<Content> {
     let mut response = missing();
     headers::share_with_all(response.headers_mut());
     response
 }
 
-fn missing() -> Response<Vec<Bytes>> {
+fn missing() -> Response<Content> {
     let mut response = text(StatusCode::NOT_FOUND, "not found\n");
     response.headers_mut().insert(header::CACHE_CONTROL, MISSING_CACHE);
     response
 }
 
 /// The answer to whoever may not see what is asked for. The page makes a sentence of the fault.
-pub(crate) fn no_entry(why: NoEntry) -> Response<Vec<Bytes>> {
+pub(crate) fn no_entry(why: NoEntry) -> Response<Content> {
     match why {
         NoEntry::NothingThere => missing_live(),
         NoEntry::Token(fault) => {
@@ -234,7 +235,7 @@ pub(crate) fn no_entry(why: NoEntry) -> Response<Vec<Bytes>> {
 }
 
 /// Directives that nobody can follow.
-pub(crate) fn bad_request(why: &'static str, edge: &Edge) -> Response<Vec<Bytes>> {
+pub(crate) fn bad_request(why: &'static str, edge: &Edge) -> Response<Content> {
     let mut response = text(StatusCode::BAD_REQUEST, why);
     let cache = live::max_age(BAD_REQUEST_TARGETS * edge.target_duration_s);
     response.headers_mut().insert(header::CACHE_CONTROL, cache);
@@ -243,7 +244,7 @@ pub(crate) fn bad_request(why: &'static str, edge: &Edge) -> Response<Vec<Bytes>
 }
 
 /// What was waited for did not come, or there is no room to wait. Not to be kept: it says nothing of the next moment.
-pub(crate) fn unavailable() -> Response<Vec<Bytes>> {
+pub(crate) fn unavailable() -> Response<Content> {
     let mut response = text(StatusCode::SERVICE_UNAVAILABLE, "not available now, ask again\n");
     response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
     headers::share_with_all(response.headers_mut());
@@ -252,8 +253,8 @@ pub(crate) fn unavailable() -> Response<Vec<Bytes>> {
 
 /// Answers OPTIONS: below `/live/` as a preflight, whatever is there, elsewhere with the methods alone, so that pages of other
 /// origins read neither metrics nor health.
-fn options(route: &Route<'_>) -> Response<Vec<Bytes>> {
-    let mut response = Response::new(Vec::new());
+fn options(route: &Route<'_>) -> Response<Content> {
+    let mut response = Response::new(Content::default());
     *response.status_mut() = StatusCode::NO_CONTENT;
     headers::allow_methods(response.headers_mut());
     if route.is_live() {
@@ -262,7 +263,7 @@ fn options(route: &Route<'_>) -> Response<Vec<Bytes>> {
     response
 }
 
-fn share_live(route: &Route<'_>, response: &mut Response<Vec<Bytes>>) {
+fn share_live(route: &Route<'_>, response: &mut Response<Content>) {
     if route.is_live() {
         headers::share_with_all(response.headers_mut());
     }
@@ -274,13 +275,13 @@ fn refused(refusal: Refusal, kind: Kind, status: StatusCode, why: &'static str) 
     Answer { response: Reply::Now(closing(status, why)), kind, for_one: false, refused: Some(refusal) }
 }
 
-fn closing(status: StatusCode, why: &'static str) -> Response<Vec<Bytes>> {
+fn closing(status: StatusCode, why: &'static str) -> Response<Content> {
     let mut response = text(status, why);
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
 }
 
-fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Vec<Bytes>> {
+fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Content> {
     let mut headers = HeaderMap::with_capacity(8);
     headers.insert(header::CONTENT_TYPE, TEXT);
     headers.insert(header::CACHE_CONTROL, NO_STORE);

@@ -16,7 +16,7 @@ pub struct HeldPort {
 }
 
 impl HeldPort {
-    /// Takes a free port. Needs a tokio runtime. An error when none is free for both addresses, or the system gives no socket.
+    /// Takes a free port. An error when none is free for both addresses, or the system gives no socket.
     pub fn take() -> io::Result<Self> {
         for _ in 0..PAIRS_MAX {
             let v4 = bound(TcpSocket::new_v4()?, (Ipv4Addr::LOCALHOST, 0).into())?;

@@ -96,7 +96,8 @@ pub fn snapshot() -> Snapshot {
     let files = [
         ("init.mp4", "video/mp4", Bytes::from_static(b"init")),
         ("s1.m4s", "video/iso.segment", Bytes::from_static(b"0123456789")),
-        ("large.m4s", "video/iso.segment", large()),
+        ("medium.m4s", "video/iso.segment", medium()),
+        ("large.m4s", "video/iso.segment", Bytes::from(vec![7; 16 << 20])),
     ];
     let media = files.map(|(name, content_type, body)| {
         (name.to_owned(), Arc::new(MediaFile { pieces: pieces(&body), etag: format!("\"{name}\""), content_type }))
@@ -118,10 +119,10 @@ pub fn snapshot() -> Snapshot {
     }
 }
 
-/// 16 MiB in which no two neighbouring blocks are alike.
-pub fn large() -> Bytes {
-    let mut bytes = (0..251).collect::<Vec<u8>>().repeat((16 << 20) / 251 + 1);
-    bytes.truncate(16 << 20);
+/// 3 MiB in which no two neighbouring blocks are alike.
+pub fn medium() -> Bytes {
+    let mut bytes = (0..251).collect::<Vec<u8>>().repeat((3 << 20) / 251 + 1);
+    bytes.truncate(3 << 20);
     bytes.into()
 }
 
