@@ -27,8 +27,10 @@ const COPIES: &str = "the encoder's own picture is the best rendition";
 /// `None` when a clip was to be copied that is not fit for it.
 pub async fn run(clip: &Clip, folder: &Path, copy_best: bool, cpu: u32) -> Result<Option<Ladder>> {
     let out = fresh(folder, if copy_best { "weir-copying" } else { "weir" })?;
-    let config =
-        Config { preset: PRESET, reconnect_window_s: 5, copy_best, cpu: Some(cpu), ..Config::full_ladder("1080p") };
+    // All of the longest clip stays in the playlists, which count the time that passes: at half of real time twice as much.
+    let window_s = 180;
+    let full = Config::full_ladder("1080p");
+    let config = Config { preset: PRESET, window_s, reconnect_window_s: 5, copy_best, cpu: Some(cpu), ..full };
     let daemon = Daemon::start(config).await?;
     let before = proc::cpu_of_tree(daemon.pid());
     let mut push = pinned(cpu, "ffmpeg");
