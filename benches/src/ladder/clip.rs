@@ -12,8 +12,8 @@ use super::{CLIP, arguments};
 /// Length of the clip made here. A start (loading of libraries, first touch of memory) takes a fifth of a second of weir's CPU, and nothing of
 /// an hour of stream, so it is no shorter.
 const SECONDS: u32 = 30;
-/// Of a clip that is given, no more than stays in the playlists.
-const SECONDS_MAX: u32 = 60;
+/// Of a clip that is given, no more is taken.
+pub const SECONDS_MAX: u32 = 60;
 const MADE_WITHIN: Duration = Duration::from_secs(600);
 
 /// A picture with detail at every size, as nature has it: noise, enlarged, with finer noise on top, and so on; not too

@@ -7,13 +7,17 @@ use anyhow::{Context, Result, ensure};
 use tokio::time::sleep;
 use weir_testkit::{Config, Daemon, Download, Process, proc};
 
-use super::clip::Clip;
+use super::clip::{Clip, SECONDS_MAX};
 use super::spent::{LOOKS_EVERY, Peaks, Spent};
 use super::{Ladder, PRESET, RUNGS, SPEED, arguments, fresh};
 use crate::pinned::pinned;
 
 /// From the end of a clip to ENDLIST: the reconnect window and the draining.
 const ENDED_WITHIN: Duration = Duration::from_secs(30);
+
+/// All of the longest clip stays in the playlists: fed more slowly than real time it ends behind the clock, and gaps follow it up to
+/// there. And a minute more.
+const WINDOW_S: u32 = (SECONDS_MAX as f64 / SPEED) as u32 + 60;
 
 /// How often processes are looked at before their tree is read again.
 const LOOKS_A_TREE: usize = 10;
@@ -27,10 +31,9 @@ const COPIES: &str = "the encoder's own picture is the best rendition";
 /// `None` when a clip was to be copied that is not fit for it.
 pub async fn run(clip: &Clip, folder: &Path, copy_best: bool, cpu: u32) -> Result<Option<Ladder>> {
     let out = fresh(folder, if copy_best { "weir-copying" } else { "weir" })?;
-    // All of the longest clip stays in the playlists, which count the time that passes: at half of real time twice as much.
-    let window_s = 180;
     let full = Config::full_ladder("1080p");
-    let config = Config { preset: PRESET, window_s, reconnect_window_s: 5, copy_best, cpu: Some(cpu), ..full };
+    let config =
+        Config { preset: PRESET, window_s: WINDOW_S, reconnect_window_s: 5, copy_best, cpu: Some(cpu), ..full };
     let daemon = Daemon::start(config).await?;
     let before = proc::cpu_of_tree(daemon.pid());
     let mut push = pinned(cpu, "ffmpeg");
